@@ -1,0 +1,57 @@
+"""Errors for people: what a tool says in one line, and what keeps its traceback."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from traceback import walk_tb
+
+PACKAGE = __name__.partition('.')[0]
+
+
+class InputError(ValueError):
+    """Something given to the program cannot be used; the message says what, and what to do."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Ends the program with one line on stderr and status 1 if its input is at fault.
+
+    Programming errors keep their traceback; MMDEFOCUS_TRACEBACK=1 shows it for every error.
+    """
+    try:
+        yield
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
+            raise
+        print(f'error: {message}', file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def explain(error: Exception) -> str | None:
+    """Returns the line that says what is wrong with the input, None for a programming error.
+
+    An error in the input is an `InputError`, a missing file, a `FloatingPointError` (which
+    `NonFiniteLossHook` raises), or a `ValueError` raised by this package itself.
+    """
+    if isinstance(error, (InputError, FloatingPointError, FileNotFoundError)):
+        return one_line(error)
+    if isinstance(error, ValueError) and _raised_in(error).startswith(f'{PACKAGE}.'):
+        return one_line(error)
+    return None
+
+
+def one_line(error: Exception) -> str:
+    """Returns the message of an error; for one that comes from a data loading worker, its own."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    if 'DataLoader worker process' in lines[0]:
+        # PyTorch hands over the worker's whole traceback, which ends in "module.Class: message".
+        return lines[-1].partition(': ')[2]
+    return ' '.join(line.strip() for line in lines)
+
+
+def _raised_in(error: Exception) -> str:
+    """Returns the name of the module that raised the error."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get('__name__', '') if frames else ''

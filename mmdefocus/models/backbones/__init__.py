@@ -1,0 +1,5 @@
+"""Causal backbones, one family a file."""
+
+from .defocus_mamba import DefocusMamba
+
+__all__ = ['DefocusMamba']

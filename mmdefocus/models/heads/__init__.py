@@ -1,0 +1,5 @@
+"""Heads for MMPretrain's image classifier."""
+
+from .defocus_cls_head import DefocusClsHead
+
+__all__ = ['DefocusClsHead']

@@ -1,0 +1,148 @@
+"""Classification of the CLS token, with an auxiliary loss on the average of the image tokens."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from mmdefocus.registry import MODELS
+
+from ..backbones.causal_backbone import check_choice
+
+Features = tuple[tuple[Tensor, Tensor], ...]
+
+
+@MODELS.register_module()
+class DefocusClsHead(ClsHead):
+    """Cross entropy on the CLS token plus weighted cross entropy on the image tokens (Section 4.2).
+
+    The auxiliary classifier sends gradients to tokens that CLS attends to little. Predictions are
+    those of the CLS token.
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Channels of the tokens, C.
+        hidden_channels: If given, each classifier is Linear-Tanh-Linear with so many channels
+            between, as in the released large model; else it is linear.
+        aux_loss_weight: Weight of the auxiliary loss; 0 leaves the auxiliary classifier out. The
+            released code halves the sum of the two losses.
+        aux_target: 'pooled' classifies the average of the tokens (the paper); 'tokens' classifies
+            every token and averages the losses (the released code).
+        loss: A loss of MMPretrain; it is called with logits `(B, K)` and labels `(B,)` or soft
+            targets `(B, K)`.
+        cal_acc: Whether to log both training accuracies; needs hard labels.
+        init_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: If a number is out of its range or `aux_target` unknown.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        hidden_channels: int | None = None,
+        aux_loss_weight: float = 1.0,
+        aux_target: str = 'pooled',
+        loss: dict | None = None,
+        cal_acc: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        check_choice('aux_target', aux_target, ('pooled', 'tokens'))
+        if num_classes < 1:
+            raise ValueError(f'num_classes: expected a positive number, got {num_classes}')
+        if aux_loss_weight < 0:
+            raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
+        super().__init__(
+            loss=loss or {'type': 'CrossEntropyLoss'},
+            cal_acc=cal_acc,
+            init_cfg=init_cfg or {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02},
+        )
+        self.aux_loss_weight = aux_loss_weight
+        self.aux_target = aux_target
+        self.fc = _classifier(in_channels, hidden_channels, num_classes)
+        self.aux_fc = (
+            _classifier(in_channels, hidden_channels, num_classes) if aux_loss_weight else None
+        )
+        self.aux_has_weights = True
+        self.register_load_state_dict_post_hook(_accept_published_weights)
+
+    def forward(self, feats: Features) -> Tensor:
+        """Returns the logits `(B, K)` of the CLS token from `((cls, tokens),)`."""
+        cls_token, _ = self._unpack(feats)
+        return self.fc(cls_token)
+
+    def forward_aux(self, feats: Features) -> Tensor:
+        """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
+        _, tokens = self._unpack(feats)
+        return self.aux_fc(tokens.mean(1) if self.aux_target == 'pooled' else tokens)
+
+    def loss(self, feats: Features, data_samples: list[DataSample]) -> dict[str, Tensor]:
+        """Returns `loss_cls` and `loss_aux`, and with `cal_acc` both accuracies in percent."""
+        target = self._target(data_samples)
+        logits = self(feats)
+        losses = {'loss_cls': self.loss_module(logits, target)}
+        if self.cal_acc:
+            losses['accuracy_top-1'] = Accuracy.calculate(logits, target)[0]
+        if self.aux_fc is None:
+            return losses
+        aux_logits = self.forward_aux(feats)
+        if self.cal_acc:
+            pooled = aux_logits if aux_logits.dim() == 2 else aux_logits.mean(1)
+            losses['aux_accuracy_top-1'] = Accuracy.calculate(pooled, target)[0]
+        if self.aux_target == 'tokens':
+            target = target.repeat_interleave(aux_logits.shape[1], dim=0)
+            aux_logits = aux_logits.flatten(0, 1)
+        losses['loss_aux'] = self.aux_loss_weight * self.loss_module(aux_logits, target)
+        return losses
+
+    def predict(
+        self, feats: Features, data_samples: list[DataSample | None] | None = None
+    ) -> list[DataSample]:
+        """Sets `pred_score`, `pred_label` and, with the auxiliary classifier, `aux_pred_label`."""
+        predictions = super().predict(feats, data_samples)
+        if self.aux_fc is not None and self.aux_has_weights:
+            aux_logits = self.forward_aux(feats)
+            if aux_logits.dim() == 3:
+                aux_logits = F.softmax(aux_logits, dim=-1).mean(1)
+            for sample, label in zip(predictions, aux_logits.argmax(1), strict=True):
+                sample.set_field(label, 'aux_pred_label')
+        return predictions
+
+    @staticmethod
+    def _unpack(feats: Features) -> tuple[Tensor, Tensor]:
+        last = feats[-1]
+        if not isinstance(last, tuple):
+            raise ValueError(
+                'DefocusClsHead needs the CLS token and the image tokens: give the backbone '
+                "out_type='cls_and_tokens'"
+            )
+        return last
+
+    @staticmethod
+    def _target(data_samples: list[DataSample]) -> Tensor:
+        """Stacks soft targets, which batch augmentation makes, or hard labels."""
+        if 'gt_score' in data_samples[0]:
+            return torch.stack([sample.gt_score for sample in data_samples])
+        return torch.cat([sample.gt_label for sample in data_samples])
+
+
+def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int) -> nn.Module:
+    if hidden_channels is None:
+        return nn.Linear(in_channels, num_classes)
+    return nn.Sequential(
+        nn.Linear(in_channels, hidden_channels), nn.Tanh(), nn.Linear(hidden_channels, num_classes)
+    )
+
+
+def _accept_published_weights(head: DefocusClsHead, incompatible_keys: tuple) -> None:
+    """Takes weights published for inference, which lack the auxiliary classifier.
+
+    It keeps its initial values then, which is right for training and says nothing in prediction.
+    """
+    missing = incompatible_keys.missing_keys
+    present = [key for key in missing if 'aux_fc.' not in key]
+    head.aux_has_weights = len(present) == len(missing)
+    missing[:] = present

@@ -1,0 +1,43 @@
+"""Normalisations that torch does not have as a module of this layout."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmdefocus.registry import MODELS
+
+
+def group_rms_norm(x: Tensor, group_size: int, eps: float = 1e-6) -> Tensor:
+    """Divides every group of neighbouring channels by its root mean square (Appendix B.2).
+
+    Args:
+        x: `(..., D)`, D a multiple of `group_size`.
+        group_size: Channels in a group.
+        eps: Added to the mean square.
+
+    Returns:
+        `(..., D)`, without learned weights.
+    """
+    return F.rms_norm(x.unflatten(-1, (-1, group_size)), (group_size,), eps=eps).flatten(-2)
+
+
+@MODELS.register_module()
+class LN2d(nn.Module):
+    """Layer normalisation over the channels of a `(B, C, H, W)` map.
+
+    Args:
+        num_features: C.
+        eps: Added to the variance.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes and returns `(B, C, H, W)`."""
+        x = x.permute(0, 2, 3, 1)
+        x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return x.permute(0, 3, 1, 2)

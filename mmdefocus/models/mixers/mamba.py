@@ -1,0 +1,128 @@
+"""The Mamba mixer with a learnable bandpass filter (Eq. 9)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmdefocus.ops import causal_conv1d, selective_scan
+
+from ..layers import LearnableDecay, LearnableRotary, group_rms_norm
+
+TIME_STEP_RANGE = (0.001, 0.1)
+
+
+class MambaMixer(nn.Module):
+    """Selective scan between a gated input and output projection, all in `(B, L, D)`.
+
+    As released: the skip D and the gate z are applied after a group RMS normalisation of the
+    scan's output, and B and C carry the rotary embedding, one frequency per state.
+
+    Args:
+        embed_dims: C, channels of a token.
+        intermediate_size: D, channels inside the mixer.
+        state_size: N, states per channel.
+        conv_kernel: Width of the causal convolution in tokens.
+        time_step_rank: Rank of the projection to the time steps Δ.
+        group_norm_size: Channels in a group of the RMS normalisation; divides D.
+        decay: 'data_dependent': exp(Δ_t A) with Δ_t from the token, as in Mamba; 'learnable':
+            Δ a learned vector `(D,)`; 'fixed': Δ and A stay as initialised; 'none': exp(ΔA) = 1
+            and Δ = 1 (Table 4a).
+        rope: 'learnable', 'fixed' or 'none' (Table 4a).
+        rope_scale: Divides the positions (Appendix B.2).
+        delta_scale: Divides Δ (Appendix B.2).
+    """
+
+    def __init__(
+        self,
+        embed_dims: int,
+        intermediate_size: int,
+        state_size: int = 16,
+        conv_kernel: int = 4,
+        time_step_rank: int = 48,
+        group_norm_size: int = 64,
+        decay: str = 'data_dependent',
+        rope: str = 'learnable',
+        rope_scale: float = 1.0,
+        delta_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.group_norm_size = group_norm_size
+        self.delta_scale = delta_scale
+        self.time_step_rank = time_step_rank if decay == 'data_dependent' else 0
+        self.state_size = state_size
+
+        self.in_proj = nn.Linear(embed_dims, 2 * intermediate_size, bias=False)
+        # holds the weights under their usual names; ops.causal_conv1d computes with them
+        self.conv1d = nn.Conv1d(
+            intermediate_size, intermediate_size, conv_kernel, groups=intermediate_size
+        )
+        self.x_proj = nn.Linear(intermediate_size, self.time_step_rank + 2 * state_size, bias=False)
+        self.out_proj = nn.Linear(intermediate_size, embed_dims, bias=False)
+        self.D = nn.Parameter(torch.ones(intermediate_size))
+
+        self.decay = None
+        if decay != 'none':
+            rates = torch.arange(1.0, state_size + 1).expand(intermediate_size, -1)
+            self.decay = LearnableDecay(rates, learnable=decay != 'fixed')
+        if decay == 'data_dependent':
+            self.dt_proj = nn.Linear(time_step_rank, intermediate_size)
+        elif decay != 'none':
+            steps = torch.empty(intermediate_size)
+            self.dt_bias = nn.Parameter(steps, requires_grad=decay == 'learnable')
+        self.rope = (
+            LearnableRotary(state_size, rope_scale, rope == 'learnable') if rope != 'none' else None
+        )
+        for linear in (self.in_proj, self.x_proj, self.out_proj):
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+        self.reset_filter()
+
+    @torch.no_grad()
+    def reset_filter(self) -> None:
+        """Gives Δ, A, D and the frequencies their initial values (Appendix B.2).
+
+        A generic initialisation of linear layers would erase them: the bias of `dt_proj` holds
+        the inverse softplus of time steps that rise with the channel from 0.001 to 0.1. They are
+        sorted so that the channels of a group have similar magnitudes.
+        """
+        nn.init.ones_(self.D)
+        if self.rope is not None:
+            self.rope.reset_frequencies()
+        if self.decay is None:
+            return
+        states = torch.arange(1.0, self.state_size + 1)
+        self.decay.A_log.copy_(states.log().expand_as(self.decay.A_log))
+        low, high = (math.log(step) for step in TIME_STEP_RANGE)
+        steps = torch.linspace(low, high, len(self.D)).exp()
+        inverse_softplus = steps + torch.log(-torch.expm1(-steps))
+        if self.time_step_rank:
+            bound = self.time_step_rank**-0.5
+            nn.init.uniform_(self.dt_proj.weight, -bound, bound)
+            self.dt_proj.bias.copy_(inverse_softplus)
+        else:
+            self.dt_bias.copy_(inverse_softplus)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Mixes `(B, L, C)` causally along L."""
+        u, z = self.in_proj(tokens).chunk(2, dim=-1)
+        u = F.silu(causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias))
+        time_step, B, C = self.x_proj(u).split(
+            [self.time_step_rank, self.state_size, self.state_size], dim=-1
+        )
+        if self.rope is not None:
+            B, C = self.rope(B), self.rope(C)
+        delta, A = self._delta_and_rates(time_step, u)
+        y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT).mT
+        # the epilogue is computed in float32 at least, as released
+        wide = torch.promote_types(u.dtype, torch.float32)
+        y = group_rms_norm(y.to(wide), self.group_norm_size) + u * self.D
+        return self.out_proj((y * F.silu(z.to(wide))).to(u.dtype))
+
+    def _delta_and_rates(self, time_step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns Δ `(B, L, D)` and A `(D, N)`."""
+        if self.decay is None:
+            return torch.ones_like(u), u.new_zeros(len(self.D), self.state_size)
+        raw = self.dt_proj(time_step) if self.time_step_rank else self.dt_bias.expand_as(u)
+        delta = F.softplus(raw.to(torch.promote_types(raw.dtype, torch.float32)))
+        return delta / self.delta_scale, self.decay()

@@ -1,0 +1,11 @@
+"""Functions on tensors: what the backbones compute, with a backend for every machine.
+
+Needs torch only; compiled and GPU backends are loaded on first use.
+"""
+
+from .causal_conv1d import causal_conv1d
+from .dispatch import available_backends
+from .rotary import apply_rotary
+from .selective_scan import selective_scan
+
+__all__ = ['apply_rotary', 'available_backends', 'causal_conv1d', 'selective_scan']

@@ -1,0 +1,15 @@
+"""MMEngine's root registries.
+
+The classes of this package are registered there under unique names, so that one config works
+under `default_scope='mmdet'` and `default_scope='mmpretrain'` alike.
+"""
+
+from mmengine.registry import (
+    FUNCTIONS,
+    HOOKS,
+    MODELS,
+    OPTIM_WRAPPER_CONSTRUCTORS,
+    TRANSFORMS,
+)
+
+__all__ = ['FUNCTIONS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TRANSFORMS']
