@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from .. import dispatch
+from .cpu import cpu_selective_scan, why_not
 from .naive import naive_selective_scan
 from .pytorch import pytorch_selective_scan
 
@@ -11,6 +12,7 @@ __all__ = ['selective_scan']
 dispatch.register(
     'selective_scan',
     {
+        'cpu': dispatch.Backend(cpu_selective_scan, why_not),
         'torch': dispatch.Backend(pytorch_selective_scan, dispatch.always),
         'naive': dispatch.Backend(naive_selective_scan, dispatch.always),
     },

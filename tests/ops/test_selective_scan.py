@@ -1,0 +1,184 @@
+"""Every backend that this machine has, against the naive one and the released implementation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from mmdefocus.ops import available_backends, selective_scan
+
+DATA = Path(__file__).parents[1] / 'data'
+NAMES = ('u', 'delta', 'A', 'B', 'C')
+BACKENDS = [
+    name
+    for name, state in available_backends('cpu')['selective_scan'].items()
+    if state == 'available'
+]
+FAST_BACKENDS = [name for name in BACKENDS if name != 'naive']
+
+
+def make_inputs(batch=2, channels=19, length=23, state=16, dtype=torch.float64, delta=0.3):
+    """Returns u, delta, A, B, C in the layout of the mixer, `(B, L, D)` seen as `(B, D, L)`."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    u = normal(batch, length, 2 * channels)[..., :channels].mT
+    steps = normal(batch, length, channels).abs().mul(delta).mT
+    rates = -normal(channels, state).abs() - 0.1
+    projections = normal(batch, length, 3 + 2 * state)
+    B, C = projections[..., 3 : 3 + state].mT, projections[..., 3 + state :].mT
+    return tuple(x.to(dtype) for x in (u, steps, rates, B, C))
+
+
+def run_with_gradients(inputs, backend):
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    y = selective_scan(*leaves, backend=backend)
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype)
+    return y, torch.autograd.grad(y, leaves, dy)
+
+
+def relative_error(actual, expected):
+    error, size = (actual.double() - expected.double()).norm(), expected.double().norm()
+    return (error / size if size else error).item()  # one token has no gradient of A
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_parity_with_the_released_scan(backend):
+    golden = {k: torch.from_numpy(v) for k, v in np.load(DATA / 'scan.npz').items()}
+    inputs = [golden[name].requires_grad_() for name in NAMES]
+    y = selective_scan(*inputs, backend=backend)
+    y.backward(golden['dy'])
+    assert relative_error(y, golden['y']) <= 1e-10
+    for name, tensor in zip(NAMES, inputs, strict=True):
+        assert relative_error(tensor.grad, golden[f'd{name}']) <= 1e-10
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        {'length': 1},
+        {'length': 2},
+        {'length': 197},
+        {'length': 64, 'channels': 16},
+        {'batch': 1, 'channels': 33, 'length': 50},
+        {'batch': 3, 'channels': 1},
+        {'state': 1},
+        {'state': 5},
+        {'state': 8},
+        {'state': 64, 'length': 9},
+    ],
+    ids=str,
+)
+def test_equals_naive_in_values_and_gradients(backend, sizes):
+    inputs = make_inputs(**sizes)
+    expected, expected_grads = run_with_gradients(inputs, 'naive')
+    y, grads = run_with_gradients(inputs, backend)
+    assert relative_error(y, expected) < 1e-12
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        assert relative_error(grad, expected_grad) < 1e-12
+
+
+TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('dtype', TOLERANCES)
+def test_each_dtype_keeps_its_accuracy(backend, dtype):
+    """The error stays near the rounding of the inputs and outputs: the state is float32."""
+    inputs = make_inputs(length=197, dtype=dtype)
+    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
+    y, grads = run_with_gradients(inputs, backend)
+    assert y.dtype == dtype
+    assert relative_error(y, expected) < TOLERANCES[dtype]
+    for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
+        assert grad.dtype == x.dtype
+        assert relative_error(grad, expected_grad) < 2 * TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_any_strides_do(backend):
+    inputs = make_inputs(length=31)
+    expected, expected_grads = run_with_gradients(inputs, backend)
+    scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
+    assert not any(x.is_contiguous() for x in scattered)
+    y, grads = run_with_gradients(scattered, backend)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(grads, expected_grads)
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+@pytest.mark.parametrize('exponent', [-100.0, -1e-6])
+def test_extreme_decay_is_exact(backend, exponent):
+    u, delta, A, B, C = make_inputs(length=40)
+    delta, A = torch.ones_like(delta), torch.full_like(A, exponent)
+    expected, expected_grads = run_with_gradients((u, delta, A, B, C), 'naive')
+    y, grads = run_with_gradients((u, delta, A, B, C), backend)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(grads, expected_grads)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_nan_comes_through(backend):
+    u, delta, A, B, C = make_inputs(batch=1, channels=3, length=8)
+    delta = delta.clone()
+    delta[0, 1, 4] = float('nan')
+    y = selective_scan(u, delta, A, B, C, backend=backend)
+    assert y[0, 1, 4:].isnan().all()
+    assert y[0, 1, :4].isfinite().all() and y[0, [0, 2]].isfinite().all()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_gradcheck(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(batch=1, channels=3, length=5, state=2)]
+    assert gradcheck(lambda *x: selective_scan(*x, backend=backend), inputs)
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_double_backward_is_a_clear_error(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(length=5)]
+    grad = torch.autograd.grad(
+        selective_scan(*inputs, backend=backend).sum(), inputs[0], create_graph=True
+    )[0]
+    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_the_backward_keeps_far_less_than_all_states(backend):
+    u, delta, A, B, C = (x.requires_grad_() for x in make_inputs(length=400, channels=32))
+    kept = 0
+
+    def count(tensor):
+        nonlocal kept
+        kept += tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        y = selective_scan(u, delta, A, B, C, backend=backend)
+    inputs = sum(x.numel() for x in (u, delta, A, B, C))
+    assert kept - inputs <= 0.1 * y.numel() * A.shape[1]
+
+
+@pytest.mark.parametrize(
+    ('name', 'value'),
+    [
+        ('u', torch.ones(4, 7)),
+        ('delta', torch.ones(2, 19, 5)),
+        ('A', torch.ones(18, 16)),
+        ('B', torch.ones(2, 15, 23)),
+        ('C', torch.ones(1, 16, 23)),
+        ('delta', torch.ones(2, 19, 23, dtype=torch.int64)),
+        ('B', torch.ones(2, 16, 23, device='meta')),
+    ],
+)
+def test_bad_input_is_named(name, value):
+    inputs = dict(zip(NAMES, make_inputs(), strict=True))
+    inputs[name] = value
+    with pytest.raises(ValueError, match=f'^{name}:'):
+        selective_scan(**inputs)
