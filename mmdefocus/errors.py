@@ -44,7 +44,8 @@ def explain(error: Exception) -> str | None:
 
 def one_line(error: Exception) -> str:
     """Returns the message of an error; for one that comes from a data loading worker, its own."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error
+    lines = str(text).strip().splitlines() or [type(error).__name__]
     if 'DataLoader worker process' in lines[0]:
         # PyTorch hands over the worker's whole traceback, which ends in "module.Class: message".
         return lines[-1].partition(': ')[2]

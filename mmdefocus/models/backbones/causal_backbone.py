@@ -190,8 +190,13 @@ def resolution_scales(
     area. Explicit numbers win.
     """
     height, width = _side_lengths(img_size)
+    if pretrain_img_size is not None and pretrain_img_size < 1:
+        raise ValueError(f'pretrain_img_size: expected a positive int, got {pretrain_img_size}')
     ratio = math.sqrt(height * width) / (pretrain_img_size or math.sqrt(height * width))
-    scales = (rope_scale or ratio**2, delta_scale or ratio)
+    scales = (
+        ratio**2 if rope_scale is None else rope_scale,
+        ratio if delta_scale is None else delta_scale,
+    )
     for name, scale in zip(('rope_scale', 'delta_scale'), scales, strict=True):
         if scale <= 0:
             raise ValueError(f'{name}: expected a positive number, got {scale}')
@@ -220,7 +225,8 @@ def _token_order(
     section = pretrain_img_size or (sides[0] if sides[0] == sides[1] else 0)
     if section < 1 or section % patch_size:
         raise ValueError(
-            "pretrain_img_size: token_order='sections' needs the square side of a section, a "
-            f'multiple of patch_size {patch_size}, got {pretrain_img_size!r} for img_size {img_size}'
+            "pretrain_img_size: token_order='sections' needs the side of a square section, a "
+            f'multiple of patch_size {patch_size}, got {pretrain_img_size!r} for img_size '
+            f'{img_size!r}'
         )
     return SectionOrder(section // patch_size), section

@@ -71,6 +71,11 @@ class DefocusMamba(CausalBackbone):
                 'arch of DefocusMamba: group_norm_size {group_norm_size} does not divide '
                 'intermediate_size {intermediate_size}'.format(**settings)
             )
+        if settings['state_size'] % 2 and rope != 'none':
+            raise ValueError(
+                'arch of DefocusMamba: state_size must be even to form the pairs of the rotary '
+                f'embedding, got {settings["state_size"]}'
+            )
         embed_dims, depth = settings['embed_dims'], settings.pop('depth')
         rope_scale, delta_scale = resolution_scales(
             img_size, pretrain_img_size, rope_scale, delta_scale

@@ -28,8 +28,10 @@ class DefocusClsHead(ClsHead):
             between, as in the released large model; else it is linear.
         aux_loss_weight: Weight of the auxiliary loss; 0 leaves the auxiliary classifier out. The
             released code halves the sum of the two losses.
-        aux_target: 'pooled' classifies the average of the tokens (the paper); 'tokens' classifies
-            every token and averages the losses (the released code).
+        aux_target: 'pooled' classifies the average of the tokens (the paper), taken before the
+            last linear layer, so that it equals the average of the tokens' logits with hidden
+            channels too; 'tokens' classifies every token and averages the losses (the released
+            code).
         loss: A loss of MMPretrain; it is called with logits `(B, K)` and labels `(B,)` or soft
             targets `(B, K)`.
         cal_acc: Whether to log both training accuracies; needs hard labels.
@@ -56,7 +58,8 @@ class DefocusClsHead(ClsHead):
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
         super().__init__(
-            loss=loss or {'type': 'CrossEntropyLoss'},
+            # names mean MMPretrain's losses under every default scope
+            loss={'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})},
             cal_acc=cal_acc,
             init_cfg=init_cfg or {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02},
         )
@@ -77,7 +80,12 @@ class DefocusClsHead(ClsHead):
     def forward_aux(self, feats: Features) -> Tensor:
         """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
         _, tokens = self._unpack(feats)
-        return self.aux_fc(tokens.mean(1) if self.aux_target == 'pooled' else tokens)
+        if self.aux_target == 'tokens':
+            return self.aux_fc(tokens)
+        *hidden, last = self.aux_fc if isinstance(self.aux_fc, nn.Sequential) else [self.aux_fc]
+        for layer in hidden:
+            tokens = layer(tokens)
+        return last(tokens.mean(1))
 
     def loss(self, feats: Features, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Returns `loss_cls` and `loss_aux`, and with `cal_acc` both accuracies in percent."""

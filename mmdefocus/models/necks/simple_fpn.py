@@ -53,9 +53,7 @@ class SimpleFPN(BaseModule):
     ) -> None:
         super().__init__(init_cfg=init_cfg)
         if num_outs < len(scales):
-            raise ValueError(
-                f'num_outs: expected at least the {len(scales)} scales, got {num_outs}'
-            )
+            raise ValueError(f'num_outs: expected {len(scales)} or more, as scales, got {num_outs}')
         self.num_outs = num_outs
         self.lateral_convs = nn.ModuleList()
         self.fpn_convs = nn.ModuleList()

@@ -1,0 +1,74 @@
+"""Released weights, converted with the command-line tool as a user does it."""
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / 'tests' / 'data'
+
+TINY_ARCH = {
+    'embed_dims': 16,
+    'depth': 3,
+    'intermediate_size': 32,
+    'state_size': 4,
+    'time_step_rank': 2,
+    'group_norm_size': 16,
+}
+
+
+@pytest.fixture
+def tiny_arch() -> dict[str, int]:
+    return dict(TINY_ARCH)
+
+
+@pytest.fixture(scope='session')
+def convert() -> Callable[[list[str]], None]:
+    path = ROOT / 'tools' / 'model_converters' / 'from_official.py'
+    spec = importlib.util.spec_from_file_location('from_official', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.main
+
+
+class Golden:
+    """What the released implementation computed, and its hyper-parameters."""
+
+    def __init__(self, name: str) -> None:
+        family = name.partition('_')[0]
+        self.meta = json.loads((DATA / f'{family}_meta.json').read_text())[name]
+        with np.load(DATA / f'{name}.npz') as arrays:
+            self.arrays = {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+
+    def __getitem__(self, key: str) -> torch.Tensor:
+        return self.arrays[key]
+
+    def part(self, prefix: str) -> dict[str, torch.Tensor]:
+        found = {k: v for k, v in self.arrays.items() if k.startswith(prefix)}
+        return {k.removeprefix(prefix): v for k, v in found.items()}
+
+
+@pytest.fixture(scope='session')
+def golden() -> Callable[[str], Golden]:
+    return Golden
+
+
+def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    difference = actual.detach().double() - expected.double()
+    return (difference.norm() / expected.double().norm()).item()
+
+
+@pytest.fixture(scope='session')
+def assert_same() -> Callable[[torch.Tensor, torch.Tensor, str], None]:
+    """The parity that the released weights must keep: 1e-4 relative in float32."""
+
+    def check(actual: torch.Tensor, expected: torch.Tensor, name: str) -> None:
+        error = relative_error(actual, expected)
+        assert error <= 1e-4, f'{name}: relative error {error:.2e}'
+
+    return check

@@ -1,0 +1,54 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmdefocus.models.mixers import MambaMixer
+
+SIZES = {
+    'embed_dims': 12,
+    'intermediate_size': 32,
+    'state_size': 4,
+    'time_step_rank': 3,
+    'group_norm_size': 16,
+}
+
+
+def test_time_steps_rise_with_the_channel_from_a_thousandth_to_a_tenth():
+    steps = F.softplus(MambaMixer(**SIZES).dt_proj.bias)
+    torch.testing.assert_close(steps[[0, -1]], torch.tensor([0.001, 0.1]))
+    assert (steps.diff() > 0).all()
+
+
+@pytest.mark.parametrize('decay', ['data_dependent', 'learnable', 'fixed', 'none'])
+@pytest.mark.parametrize('rope', ['learnable', 'fixed', 'none'])
+def test_every_filter_is_causal_and_trains(decay, rope):
+    mixer = MambaMixer(**SIZES, decay=decay, rope=rope).double()
+    tokens = torch.randn(2, 9, 12, dtype=torch.float64)
+    changed = tokens.clone()
+    changed[:, 5] += 1
+    before, after = mixer(tokens), mixer(changed)
+    assert torch.equal(before[:, :5], after[:, :5])
+    assert not torch.equal(before[:, 5:], after[:, 5:])
+    before.square().sum().backward()
+    for name, parameter in mixer.named_parameters():
+        assert (parameter.grad is not None) == parameter.requires_grad, name
+    learnable = {name for name, p in mixer.named_parameters() if p.requires_grad}
+    assert ('rope.freq' in learnable) == (rope == 'learnable')
+    assert ('decay.A_log' in learnable) == (decay in ('data_dependent', 'learnable'))
+
+
+def test_without_decay_every_past_token_counts_the_same():
+    mixer = MambaMixer(**SIZES, decay='none', rope='none').double()
+    u = torch.ones(1, 4, 32, dtype=torch.float64)
+    delta, rates = mixer._delta_and_rates(u[..., :0], u)
+    assert torch.equal(torch.exp(delta[0, 0, 0] * rates), torch.ones_like(rates))
+
+
+def test_a_larger_delta_scale_slows_the_decay():
+    slow = MambaMixer(**SIZES, delta_scale=4.0)
+    fast = MambaMixer(**SIZES)
+    slow.load_state_dict(fast.state_dict())
+    time_step, u = torch.randn(1, 3, 3), torch.randn(1, 3, 32)
+    torch.testing.assert_close(
+        slow._delta_and_rates(time_step, u)[0] * 4, fast._delta_and_rates(time_step, u)[0]
+    )
