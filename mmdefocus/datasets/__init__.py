@@ -1,0 +1,5 @@
+"""What mmdet and mmpretrain do not have for data."""
+
+from . import transforms
+
+__all__ = ['transforms']

@@ -1,0 +1,134 @@
+"""Finds mistakes in a config before anything is built: keys, data and checkpoints."""
+
+import difflib
+import inspect
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from ..errors import InputError
+from .checkpoints import check_file, is_local
+
+TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
+TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+
+# Keys that MMEngine reads from a config and that are no arguments of its runner.
+EXTRA_KEYS = (
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'find_unused_parameters',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+)
+
+
+def check_options(cfg: Config, options: Mapping[str, object]) -> None:
+    """Checks that each `--cfg-options` key begins with a key of the config or of MMEngine.
+
+    Raises:
+        InputError: Names the key and the nearest valid ones.
+    """
+    valid = {*cfg, *inspect.signature(Runner).parameters, *EXTRA_KEYS}
+    for option in options:
+        key = option.partition('.')[0]
+        if key not in valid:
+            raise InputError(
+                f'--cfg-options {option}: the config has no {key!r}{nearest(key, valid)}'
+            )
+
+
+def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
+    """Checks that the config has all that a command needs.
+
+    Raises:
+        InputError: Names the missing key and the nearest ones that the config has.
+    """
+    for key in wanted:
+        if cfg.get(key) is None:
+            raise InputError(f'{cfg.filename}: the config has no {key!r}{nearest(key, cfg)}')
+
+
+def check_data(cfg: Config, loaders: Iterable[str]) -> None:
+    """Checks that the data of some loaders exists, and says how to make it if it does not.
+
+    The config states the command as `data_preparation`. Without one, the datasets are left to
+    themselves: some download their data.
+
+    Raises:
+        InputError: Names the path that does not exist or holds nothing.
+    """
+    how = cfg.get('data_preparation')
+    for loader in loaders if how else ():
+        for dataset in _datasets(cfg.get(loader)):
+            for argument, path in _data_paths(dataset):
+                empty = path.is_dir() and not any(path.iterdir())
+                if path.exists() and not empty:
+                    continue
+                found = 'is an empty folder' if empty else 'does not exist'
+                raise InputError(
+                    f'{loader}.dataset ({dataset["type"]}): {argument} {str(path)!r} {found}; '
+                    f'to make it: {how}'
+                )
+
+
+def check_load_from(cfg: Config) -> None:
+    """Checks the checkpoint that a run starts from, if it is a local file.
+
+    Raises:
+        InputError: See `check_file`.
+    """
+    path = cfg.get('load_from')
+    if path and is_local(path):
+        check_file(path, resume=bool(cfg.get('resume')))
+
+
+def check_pretrained(cfg: Config) -> None:
+    """Checks the local files that parts of the model start from (`init_cfg` of `Pretrained`).
+
+    Raises:
+        InputError: See `check_file`.
+    """
+    for node in dicts(cfg.get('model')):
+        if node.get('type') == 'Pretrained' and is_local(node['checkpoint']):
+            check_file(node['checkpoint'], node.get('prefix'))
+
+
+def nearest(key: str, valid: Iterable[str]) -> str:
+    """Returns '; nearest: a, b' with the valid names that look like a key, or nothing."""
+    names = difflib.get_close_matches(key, sorted(map(str, valid)), n=3)
+    return f'; nearest: {", ".join(names)}' if names else ''
+
+
+def dicts(node: object) -> Iterator[Mapping]:
+    """Yields all dicts in a config, however deep."""
+    if isinstance(node, Mapping):
+        yield node
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from dicts(child)
+
+
+def _datasets(loader: Mapping | None) -> Iterator[Mapping]:
+    """Yields the datasets of a loader, those inside wrappers too."""
+    for node in dicts((loader or {}).get('dataset')):
+        if 'type' in node and {'data_root', 'ann_file', 'data_prefix'} & set(node):
+            yield node
+
+
+def _data_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
+    """Yields the local paths that a dataset reads, with the arguments that name them."""
+    root = dataset.get('data_root') or ''
+    prefix = dataset.get('data_prefix') or {}
+    prefixes = prefix if isinstance(prefix, Mapping) else {'': prefix}
+    values = [('data_root', root), ('ann_file', os.path.join(root, dataset.get('ann_file') or ''))]
+    values += [('data_prefix', os.path.join(root, value or '')) for value in prefixes.values()]
+    for argument, value in values:
+        if value and is_local(value):
+            yield argument, Path(value)

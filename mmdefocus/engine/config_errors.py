@@ -1,0 +1,120 @@
+"""Explains what goes wrong while a config is built: which key of it, and what was expected."""
+
+import inspect
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from traceback import walk_tb
+
+from mmengine.config import Config
+from mmengine.registry import Registry
+
+from ..errors import InputError, one_line
+from .config_check import dicts, nearest
+
+
+@contextmanager
+def config_errors(cfg: Config) -> Iterator[None]:
+    """Turns what goes wrong while a config is built into an `InputError` that names the key."""
+    try:
+        yield
+    except (TypeError, KeyError, AssertionError, ValueError) as error:
+        message = _unknown_argument(error, cfg) or _unknown_type(error) or _bad_value(error)
+        if message is None:
+            raise
+        raise InputError(message) from error
+
+
+def _unknown_argument(error: Exception, cfg: Config) -> str | None:
+    """Explains a call with a keyword that comes from the config and that its callee lacks."""
+    match = re.match(r"([\w.]+)\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if not isinstance(error, TypeError) or match is None:
+        return None
+    callee, key = match.groups()
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    by_mmengine = frames[-1].f_globals['__name__'].startswith('mmengine.')
+    if not (by_mmengine or callee.endswith('__init__')) or not _has_key(cfg, key):
+        return None
+    name = callee.removesuffix('.__init__')
+    target = _find_class(name, frames)
+    names = _arguments(target) if target else []
+    shown = target.__name__ if inspect.isclass(target) else name
+    return f'{cfg.filename}: {shown} has no argument {key!r}{nearest(key, names)}' + (
+        f'; it takes {", ".join(names)}' if names else ''
+    )
+
+
+def _unknown_type(error: Exception) -> str | None:
+    """Explains a `type` that no registry has, or a dict without one."""
+    text = error.args[0] if isinstance(error, KeyError) and error.args else ''
+    match = re.match(r'(\S+) is not in the (\S+) registry', str(text))
+    if match:
+        names: set[str] = set()
+        for frame, _ in walk_tb(error.__traceback__):
+            registry = frame.f_locals.get('registry')
+            if isinstance(registry, Registry):
+                names.update(_registered(registry.root))
+        return f'type {match[1]!r} is not registered ({match[2]}){nearest(match[1], names)}'
+    if str(text).startswith('`cfg` or `default_args` must contain the key "type"'):
+        return f'the config has a part without a `type`: {str(text).partition("but got ")[2]}'
+    return None
+
+
+def _bad_value(error: Exception) -> str | None:
+    """Explains a value that a class refuses while it is built, and an image mmcv cannot load."""
+    if not isinstance(error, (ValueError, AssertionError)) or not str(error):
+        return None
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    for frame in reversed(frames):
+        built = frame.f_locals.get('obj_cls')
+        if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
+            return f'{built.__name__}: {one_line(error)}'
+    by_runner = frames[-1].f_globals['__name__'] == 'mmengine.runner.runner'
+    return one_line(error) if by_runner or 'failed to load image' in str(error) else None
+
+
+def _find_class(name: str, frames: list) -> object | None:
+    """Finds what a TypeError names: the class that the config names, if it inherits from it."""
+    first, *rest = name.split('.')
+    for frame in reversed(frames):
+        built = frame.f_locals.get('obj_cls')
+        if inspect.isclass(built) and name in {base.__name__ for base in built.__mro__}:
+            return built
+    for frame in reversed(frames):
+        found = frame.f_globals.get(first)
+        for attribute in rest:
+            found = getattr(found, attribute, None)
+        if callable(found):
+            return found
+    return None
+
+
+def _arguments(target: object) -> list[str]:
+    """Returns the argument names of a class with those that its **kwargs pass to its bases."""
+    names: list[str] = []
+    for function in _constructors(target):
+        parameters = inspect.signature(function).parameters.values()
+        names += [
+            p.name
+            for p in parameters
+            if p.name not in ('self', *names) and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+        ]
+        if all(p.kind is not p.VAR_KEYWORD for p in parameters):
+            break
+    return names
+
+
+def _constructors(target: object) -> list:
+    if not inspect.isclass(target):
+        return [target]
+    return [vars(base)['__init__'] for base in target.__mro__ if '__init__' in vars(base)]
+
+
+def _registered(registry: Registry) -> Iterator[str]:
+    yield from registry.module_dict
+    for child in registry.children.values():
+        yield from _registered(child)
+
+
+def _has_key(cfg: Config, key: str) -> bool:
+    return any(key in node for node in dicts(cfg._cfg_dict))

@@ -1,0 +1,8 @@
+"""Hooks for training."""
+
+from .aux_head_hook import AuxHeadHook
+from .drop_path_schedule_hook import DropPathScheduleHook
+from .epoch_seed_hook import EpochSeedHook
+from .non_finite_loss_hook import NonFiniteLossHook
+
+__all__ = ['AuxHeadHook', 'DropPathScheduleHook', 'EpochSeedHook', 'NonFiniteLossHook']

@@ -1,0 +1,103 @@
+"""The life of the auxiliary classifier: weighed in training, watched, and not published."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.dist import all_reduce, master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdefocus.registry import HOOKS
+
+from ..checkpoints import read_checkpoint
+from .linear_schedule import linear_schedule
+
+
+@HOOKS.register_module()
+class AuxHeadHook(Hook):
+    """Schedules the weight of the auxiliary loss, logs its top-1 and publishes weights without it.
+
+    In validation the top-1 accuracies of the CLS token and of the auxiliary classifier are logged
+    as `accuracy/cls_top1` and `accuracy/aux_top1`. After training, `inference.pth` in the
+    work directory holds the weights of the last checkpoint (the averaged ones, where EMA is used)
+    without optimizer and auxiliary classifier.
+
+    Args:
+        start: Weight of the auxiliary loss in the first epoch, 0 or more.
+        end: Weight in the last epoch; linear between.
+
+    Raises:
+        ValueError: If a weight is negative, or the model has no auxiliary classifier.
+    """
+
+    priority = 'LOWEST'  # after CheckpointHook, which writes the last checkpoint
+
+    def __init__(self, start: float = 1.0, end: float = 1.0) -> None:
+        if min(start, end) < 0:
+            raise ValueError(
+                f'AuxHeadHook: start and end must be weights of 0 or more, got {start} and {end}'
+            )
+        self.start = start
+        self.end = end
+        self._counts = torch.zeros(3)
+
+    def before_train(self, runner: Runner) -> None:
+        if _aux_head(runner.model) is None:
+            raise ValueError(
+                'AuxHeadHook: the model has no auxiliary classifier; give DefocusClsHead a '
+                'positive aux_loss_weight or remove the hook'
+            )
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        weight = linear_schedule(self.start, self.end, runner.epoch, runner.max_epochs)
+        _aux_head(runner.model).aux_loss_weight = weight
+        runner.message_hub.update_scalar('train/aux_weight', weight)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self._counts = torch.zeros(3)
+
+    def after_val_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | tuple | list | None = None,
+        outputs: list | None = None,
+    ) -> None:
+        for sample in outputs:
+            if 'aux_pred_label' in sample:
+                truth = sample.gt_label
+                hits = (truth == sample.pred_label).any(), (truth == sample.aux_pred_label).any()
+                self._counts += torch.tensor([*hits, 1.0])
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        all_reduce(self._counts)
+        main, auxiliary, total = self._counts.tolist()
+        if total:
+            runner.logger.info(
+                f'top-1 of the CLS token {100 * main / total:.2f} %, '
+                f'of the auxiliary classifier {100 * auxiliary / total:.2f} %'
+            )
+            runner.message_hub.update_scalar('val/accuracy/cls_top1', 100 * main / total)
+            runner.message_hub.update_scalar('val/accuracy/aux_top1', 100 * auxiliary / total)
+
+    @master_only
+    def after_train(self, runner: Runner) -> None:
+        last = runner.message_hub.get_info('last_ckpt', None)
+        if last is not None:
+            publish(Path(last), Path(runner.work_dir) / 'inference.pth')
+
+
+def publish(source: Path, destination: Path) -> None:
+    """Writes the weights of a checkpoint without optimizer and auxiliary classifier."""
+    checkpoint = read_checkpoint(str(source))
+    weights = {k: v for k, v in checkpoint['state_dict'].items() if 'aux_fc.' not in k}
+    unfinished = destination.with_suffix('.tmp')
+    torch.save({'meta': checkpoint['meta'], 'state_dict': weights}, unfinished)
+    os.replace(unfinished, destination)
+
+
+def _aux_head(model: nn.Module) -> nn.Module | None:
+    heads = (m for m in model.modules() if getattr(m, 'aux_fc', None) is not None)
+    return next(heads, None)

@@ -1,0 +1,65 @@
+"""Which parameters are decayed."""
+
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from ...registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+UNDECAYED = ('cls_token', 'A_log')
+PARAMWISE_KEYS = (
+    'custom_keys',
+    'bias_lr_mult',
+    'bias_decay_mult',
+    'norm_decay_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'dcn_offset_lr_mult',
+    'bypass_duplicate',
+)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor without weight decay on what must not shrink to zero.
+
+    Whatever `paramwise_cfg` says, there is none on parameters of at most one dimension (biases,
+    norms, D, frequencies, decay rates), on `cls_token` and on `A_log`. Learning rates and the
+    weight decay of all other parameters follow `paramwise_cfg`.
+
+    Args:
+        optim_wrapper_cfg: The config of the wrapper, with its `optimizer`.
+        paramwise_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: If `paramwise_cfg` has a key that MMEngine would ignore.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        unknown = set(paramwise_cfg or ()) - set(PARAMWISE_KEYS)
+        if unknown:
+            raise ValueError(
+                f'paramwise_cfg: unknown key {sorted(unknown)[0]!r}, '
+                f'expected some of {", ".join(PARAMWISE_KEYS)}'
+            )
+        # For an empty paramwise_cfg, MMEngine would put all parameters into one group.
+        super().__init__(optim_wrapper_cfg, paramwise_cfg or dict(custom_keys={}))
+
+    def add_params(
+        self,
+        params: list[dict],
+        module: nn.Module,
+        prefix: str = '',
+        is_dcn_module: int | float | None = None,
+    ) -> None:
+        """Adds a group for each parameter of the module; calls itself for its children."""
+        super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
+        if prefix:
+            return
+        undecayed = {
+            id(param)
+            for name, param in module.named_parameters()
+            if param.ndim <= 1 or name.rpartition('.')[2] in UNDECAYED
+        }
+        for group in params:
+            if id(group['params'][0]) in undecayed:
+                group['weight_decay'] = 0.0

@@ -1,0 +1,43 @@
+"""The runner of the command-line tools."""
+
+from contextlib import ExitStack
+
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+
+from .checkpoints import checked_load, pretrained_files
+
+
+class CheckedRunner(Runner):
+    """MMEngine's runner, which refuses what MMEngine lets pass and loses nothing when it does.
+
+    Weights of a checkpoint must fit: all of them for a test, a resumed training and a
+    pre-trained part, at least some for `load_from`. The config in the work directory is replaced
+    when everything has been built and loaded, not before.
+    """
+
+    def load_or_resume(self) -> None:
+        """Loads the checkpoint, if there is one, and only then writes the config.
+
+        Raises:
+            InputError: If the checkpoint does not fit the model.
+        """
+        training = isinstance(self._train_loop, BaseLoop)
+        tolerate = 'partial' if training and not self._resume else 'nothing'
+        with checked_load(self._bare_model, self._load_from or self.work_dir, tolerate):
+            super().load_or_resume()
+        super().dump_config()
+
+    def dump_config(self) -> None:
+        """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
+
+    def _init_model_weights(self) -> None:
+        with ExitStack() as loads:
+            for module, path in pretrained_files(self._bare_model):
+                loads.enter_context(checked_load(module, path, 'extra'))
+            super()._init_model_weights()
+
+    @property
+    def _bare_model(self) -> nn.Module:
+        return self.model.module if is_model_wrapper(self.model) else self.model

@@ -1,0 +1,74 @@
+"""A runner that trains one weight, for hooks and for what the runner itself does."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS
+from torch import nn
+
+from mmdefocus.engine.runner import CheckedRunner
+
+COUNTER = itertools.count()
+
+
+@MODELS.register_module()
+class ToyModel(BaseModel):
+    """Learns w in `w * x`; keeps what it was fed."""
+
+    def __init__(self, init_cfg=None):
+        super().__init__(init_cfg=init_cfg)
+        self.linear = nn.Linear(1, 1, bias=False)
+        self.seen = []
+
+    def forward(self, inputs, mode='tensor'):
+        self.seen.append(torch.stack(inputs).tolist())
+        output = self.linear(torch.stack(inputs)[:, :1])
+        return {'loss_good': output.square().mean(), 'loss_bad': self.extra_loss(output)}
+
+    def extra_loss(self, output):
+        return output.mean() * 0
+
+
+@DATASETS.register_module()
+class ToyDataset(torch.utils.data.Dataset):
+    """Samples that show the state of each random generator."""
+
+    metainfo = {}
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        draws = [1.0 + index, random.random(), np.random.rand(), torch.rand(1).item()]
+        return dict(inputs=torch.tensor(draws))
+
+
+@pytest.fixture
+def make_runner(tmp_path):
+    """Builds a runner in `tmp_path`; keyword arguments replace parts of its config."""
+
+    def make(work_dir=tmp_path, loader=(), **parts):
+        config = dict(
+            model=dict(type='ToyModel'),
+            work_dir=str(work_dir),
+            train_dataloader=dict(
+                dict(
+                    dataset=dict(type='ToyDataset'),
+                    batch_size=2,
+                    num_workers=0,
+                    sampler=dict(type='DefaultSampler', shuffle=True),
+                ),
+                **dict(loader),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=3),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+            randomness=dict(seed=0),
+            experiment_name=f'toy{next(COUNTER)}',
+        )
+        return CheckedRunner(**dict(config, **parts))
+
+    return make

@@ -1,0 +1,61 @@
+import pytest
+from mmengine.config import Config
+
+from mmdefocus.engine.config_check import check_data, check_keys, check_options
+from mmdefocus.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ('option', 'hint'),
+    [('modl.backbone', "no 'modl'; nearest: model"), ('trian_cfg', 'nearest: train_cfg')],
+)
+def test_option_with_an_unknown_first_key_is_refused(option, hint):
+    cfg = Config(dict(model={}, train_cfg={}))
+    with pytest.raises(InputError, match=hint):
+        check_options(cfg, {option: 1})
+
+
+def test_option_may_be_a_key_of_the_runner_that_the_config_does_not_set():
+    check_options(Config(dict(model={})), {'randomness.seed': 1, 'sync_bn': 'torch'})
+
+
+def test_missing_key_is_named_with_the_nearest():
+    cfg = Config(dict(optim_wraper={}))
+    with pytest.raises(InputError, match="no 'optim_wrapper'; nearest: optim_wraper"):
+        check_keys(cfg, ['optim_wrapper'])
+
+
+def config(dataset, **keys):
+    return Config(dict(train_dataloader=dict(dataset=dataset), **keys))
+
+
+def test_missing_data_is_named_with_the_command_that_makes_it(tmp_path):
+    (tmp_path / 'val.json').touch()
+    dataset = dict(type='CocoDataset', data_root=str(tmp_path), ann_file='train.json')
+    cfg = config(dataset, data_preparation='python make.py')
+    with pytest.raises(InputError) as error:
+        check_data(cfg, ['train_dataloader', 'val_dataloader'])
+    assert str(error.value) == (
+        f"train_dataloader.dataset (CocoDataset): ann_file '{tmp_path}/train.json' does not exist; "
+        'to make it: python make.py'
+    )
+
+
+def test_empty_data_folder_is_missing_data(tmp_path):
+    (tmp_path / 'train').mkdir()
+    dataset = dict(
+        type='CustomDataset', data_root=str(tmp_path), data_prefix=dict(img_path='train')
+    )
+    with pytest.raises(InputError, match=r"data_prefix '.*train' is an empty folder"):
+        check_data(config(dataset, data_preparation='make'), ['train_dataloader'])
+
+
+def test_data_inside_a_wrapper_is_looked_at(tmp_path):
+    inner = dict(type='CustomDataset', data_root=str(tmp_path / 'nowhere'))
+    dataset = dict(type='RepeatDataset', times=2, dataset=inner)
+    with pytest.raises(InputError, match='nowhere'):
+        check_data(config(dataset, data_preparation='make'), ['train_dataloader'])
+
+
+def test_datasets_of_a_config_without_preparation_are_left_to_themselves():
+    check_data(config(dict(type='CIFAR10', data_root='nowhere')), ['train_dataloader'])

@@ -1,0 +1,70 @@
+import pytest
+from mmengine.config import Config
+
+from mmdefocus.engine.config_errors import config_errors
+from mmdefocus.errors import InputError
+
+
+def build(make_runner, **parts):
+    """Trains a runner within `config_errors` and returns the message of the error."""
+    with pytest.raises(InputError) as error, config_errors(Config(parts)):
+        make_runner(**parts).train()
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('parts', 'message'),
+    [
+        (
+            dict(model=dict(type='ToyModel', int_cfg=1)),
+            "ToyModel has no argument 'int_cfg'; nearest: init_cfg; it takes init_cfg",
+        ),
+        (
+            dict(custom_hooks=[dict(type='DropPathScheduleHook', strat=0.1)]),
+            "DropPathScheduleHook has no argument 'strat'; nearest: start",
+        ),
+        (
+            dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1, momentun=0.9))),
+            "SGD has no argument 'momentun'; nearest: momentum",
+        ),
+        (
+            dict(loader=dict(num_worker=0)),
+            "DataLoader has no argument 'num_worker'; nearest: num_workers",
+        ),
+        (
+            dict(train_cfg=dict(by_epoch=True, max_epoch=3)),
+            "EpochBasedTrainLoop has no argument 'max_epoch'; nearest: max_epochs",
+        ),
+        (
+            dict(randomness=dict(sed=0)),
+            "Runner.set_randomness has no argument 'sed'; nearest: seed",
+        ),
+    ],
+)
+def test_unknown_argument_is_named_with_its_class_and_the_nearest(make_runner, parts, message):
+    assert message in build(make_runner, **parts)
+
+
+def test_unknown_type_is_named_with_the_nearest(make_runner):
+    found = build(make_runner, custom_hooks=[dict(type='NonFiniteLosHook')])
+    assert found.startswith("type 'NonFiniteLosHook' is not registered (mmengine::hook)")
+    assert 'nearest: NonFiniteLossHook' in found
+
+
+def test_part_without_a_type_is_shown(make_runner):
+    found = build(make_runner, custom_hooks=[dict(interval=3)])
+    assert found.startswith("the config has a part without a `type`: {'interval': 3}")
+
+
+def test_value_that_a_class_refuses_is_named_with_the_class(make_runner):
+    found = build(make_runner, optim_wrapper=dict(optimizer=dict(type='SGD', lr=-1.0)))
+    assert found == 'SGD: Invalid learning rate: -1.0'
+
+
+def test_unknown_argument_in_code_is_a_programming_error(make_runner):
+    def buggy(lr):
+        """Takes no momentum."""
+
+    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(momentum=0.9))))
+    with pytest.raises(TypeError), config_errors(cfg):
+        buggy(momentum=0.9)

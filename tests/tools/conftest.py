@@ -1,0 +1,154 @@
+"""Tools called in this process, on a classifier and a folder of images that are made here."""
+
+import importlib.util
+import itertools
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+NUMBERS = itertools.count()
+
+CONFIG = """
+custom_imports = dict(
+    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
+    allow_failed_imports=False,
+)
+default_scope = 'mmpretrain'
+data_preparation = 'python make_images.py'
+randomness = dict(seed=0)
+env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+
+model = dict(
+    type='ImageClassifier',
+    data_preprocessor=dict(num_classes=2, mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
+    backbone=dict(
+        type='DefocusMamba',
+        arch=dict(
+            embed_dims=16,
+            depth=2,
+            intermediate_size=32,
+            state_size=4,
+            time_step_rank=2,
+            group_norm_size=16,
+        ),
+        img_size=16,
+        patch_size=8,
+        out_type='cls_and_tokens',
+    ),
+    head=dict(type='DefocusClsHead', num_classes=2, in_channels=16),
+)
+dataset = dict(
+    type='CustomDataset',
+    data_root='{data}',
+    pipeline=[
+        dict(type='LoadImage'),
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='ColorJitter', brightness=0.5),
+        dict(type='PackInputs'),
+    ],
+)
+train_dataloader = dict(
+    batch_size=3,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dataset,
+)
+train_cfg = dict(by_epoch=True, max_epochs=4)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    constructor='DefocusOptimWrapperConstructor',
+    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1),
+)
+param_scheduler = dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)
+auto_scale_lr = dict(base_batch_size=6)
+
+test_dataloader = dict(
+    batch_size=4,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(dataset, pipeline=[dict(type='LoadImage'), dict(type='PackInputs')]),
+)
+test_cfg = dict()
+test_evaluator = dict(type='Accuracy')
+
+custom_hooks = [
+    dict(type='NonFiniteLossHook'),
+    dict(type='EpochSeedHook'),
+    dict(type='DropPathScheduleHook', start=0.1, end=0.7),
+]
+"""
+
+
+def load_tool(name: str) -> ModuleType:
+    """Imports a tool from its file, as the command line runs it from any folder."""
+    spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def check_env() -> ModuleType:
+    """The tool check_env."""
+    return load_tool('check_env')
+
+
+def make_images(folder: Path) -> Path:
+    """Writes two classes of three images of 16 x 16."""
+    rng = np.random.default_rng(0)
+    for name in ('dark', 'light'):
+        (folder / name).mkdir(parents=True)
+        for index in range(3):
+            image = rng.integers(0, 128, (16, 16, 3)) + 127 * (name == 'light')
+            cv2.imwrite(str(folder / name / f'{index}.png'), image.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture
+def workshop(tmp_path, monkeypatch, capfd):
+    """A folder with data and a config, in which tools are run.
+
+    Its `config(extra)` writes a config with further lines, `run(tool, *arguments)` calls a tool,
+    and `error(tool, *arguments)` returns the one line with which a tool ends.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv('MMDEFOCUS_TRACEBACK', raising=False)
+    data = make_images(tmp_path / 'data')
+
+    def config(extra: str = '') -> str:
+        # MMEngine keeps loggers by name: a config of its own for each run.
+        path = tmp_path / f'config{next(NUMBERS)}.py'
+        path.write_text(CONFIG.replace('{data}', str(data)) + extra)
+        return str(path)
+
+    def run(tool: str, *arguments: str) -> None:
+        load_tool(tool).main([*map(str, arguments)])
+
+    def error(tool: str, *arguments: str) -> str:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            run(tool, *arguments)
+        assert stop.value.code == 1
+        lines = capfd.readouterr().err.splitlines()
+        errors = [line for line in lines if line.startswith('error: ')]
+        assert len(errors) == 1, lines
+        assert not any('Traceback' in line for line in lines)
+        return errors[0].removeprefix('error: ')
+
+    return SimpleNamespace(path=tmp_path, data=data, config=config, run=run, error=error)
+
+
+@pytest.fixture(scope='session')
+def trained(tmp_path_factory) -> Path:
+    """The checkpoint of one epoch."""
+    folder = tmp_path_factory.mktemp('trained')
+    config = folder / 'trained.py'
+    config.write_text(CONFIG.replace('{data}', str(make_images(folder / 'data'))))
+    load_tool('train').main(
+        [str(config), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_epochs=1']
+    )
+    return folder / 'epoch_1.pth'

@@ -1,0 +1,198 @@
+import shutil
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+
+STOP = "custom_hooks.append(dict(type='StopBeforeEpoch', epoch=2))"
+WORKER = 'train_dataloader.update(num_workers=1, persistent_workers=False)\n'
+
+
+@HOOKS.register_module(force=True)
+class StopBeforeEpoch(Hook):
+    """Breaks a training off, as a power cut would."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def before_train_epoch(self, runner):
+        if runner.epoch == self.epoch:
+            raise KeyboardInterrupt
+
+
+def read(path):
+    return torch.load(path, weights_only=False)
+
+
+def assert_equal(left, right):
+    """Compares nested containers of tensors bit for bit."""
+    if isinstance(left, torch.Tensor):
+        assert torch.equal(left, right)
+    elif isinstance(left, dict):
+        assert left.keys() == right.keys()
+        for key in left:
+            assert_equal(left[key], right[key])
+    elif isinstance(left, (list, tuple)):
+        assert len(left) == len(right)
+        for pair in zip(left, right, strict=True):
+            assert_equal(*pair)
+    else:
+        assert left == right
+
+
+def snapshot(folder):
+    """Returns the files in a work directory with their content; logs have folders of their own."""
+    return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def test_a_stopped_and_resumed_training_equals_an_unbroken_one(workshop):
+    workshop.run('train', workshop.config(WORKER), '--work-dir', 'whole')
+    with pytest.raises(KeyboardInterrupt):
+        workshop.run('train', workshop.config(WORKER + STOP), '--work-dir', 'parts')
+    parts = workshop.path / 'parts'
+    assert {path.name for path in parts.glob('*.pth')} == {'epoch_1.pth', 'epoch_2.pth'}
+    workshop.run('train', workshop.config(WORKER), '--work-dir', 'parts', '--resume')
+
+    whole, resumed = (read(workshop.path / name / 'epoch_4.pth') for name in ('whole', 'parts'))
+    for part in ('state_dict', 'optimizer', 'param_schedulers'):
+        assert_equal(whole[part], resumed[part])
+    rate = 'train/drop_path_rate'
+    rates = [run['message_hub']['log_scalars'][rate].current() for run in (whole, resumed)]
+    assert rates == pytest.approx([0.7, 0.7])
+    first = read(parts / 'epoch_2.pth')['state_dict']
+    assert any(not torch.equal(first[name], value) for name, value in whole['state_dict'].items())
+
+
+def test_resumes_from_a_named_checkpoint(workshop):
+    config = workshop.config('train_cfg.update(max_epochs=2)')
+    workshop.run('train', config, '--work-dir', 'run')
+    before = (workshop.path / 'run' / 'epoch_1.pth').read_bytes()
+    workshop.run('train', workshop.config(), '--work-dir', 'other', '--resume', 'run/epoch_1.pth')
+    names = {path.name for path in (workshop.path / 'other').glob('*.pth')}
+    assert names == {'epoch_2.pth', 'epoch_3.pth', 'epoch_4.pth'}
+    assert (workshop.path / 'run' / 'epoch_1.pth').read_bytes() == before
+
+
+def test_work_dir_is_named_after_the_config(workshop):
+    config = workshop.config('train_cfg.update(max_epochs=1)')
+    workshop.run('train', config)
+    name = config.rpartition('/')[2].removesuffix('.py')
+    assert (workshop.path / 'work_dirs' / name / 'epoch_1.pth').exists()
+    assert (workshop.path / 'work_dirs' / name / f'{name}.py').exists()
+
+
+def test_amp_and_auto_scale_lr_change_the_training(workshop):
+    options = ('--amp', '--auto-scale-lr', '--cfg-options', 'train_cfg.max_epochs=1')
+    workshop.run('train', workshop.config(), '--work-dir', 'run', *options)
+    saved = read(workshop.path / 'run' / 'epoch_1.pth')
+    kind = 'AmpOptimWrapper' if torch.cuda.is_available() else 'BFloat16OptimWrapper'
+    assert f"type='{kind}'" in saved['meta']['cfg']
+    assert saved['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-3)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (('--cfg-options', 'modl.head=1'), "--cfg-options modl.head: the config has no 'modl'"),
+        (('--cfg-options', 'model'), "--cfg-options: expected KEY=VALUE, found 'model'"),
+        (('--cfg-options', 'model.head.type=[1,2'), '--cfg-options: Imbalanced brackets'),
+        (('--cfg-options', 'custom_hooks.9.start=1'), '--cfg-options: '),
+        (
+            ('--cfg-options', 'model.backbone.pach_size=8'),
+            "DefocusMamba has no argument 'pach_size'; nearest: patch_size",
+        ),
+        (
+            ('--cfg-options', 'model.backbon.patch_size=8'),
+            "ImageClassifier has no argument 'backbon'; nearest: backbone",
+        ),
+        (('--cfg-options', 'model.backbone.patch_size=0'), 'DefocusMamba: patch_size'),
+        (('--cfg-options', 'model.backbone.img_size=-1'), 'DefocusMamba: img_size'),
+        (
+            ('--cfg-options', 'train_dataloader.dataset.datroot=x'),
+            "CustomDataset has no argument 'datroot'; nearest: data_root",
+        ),
+        (('--cfg-options', 'optim_wrapper=None'), "the config has no 'optim_wrapper'"),
+        (
+            ('--cfg-options', 'train_dataloader.dataset.data_root=nowhere'),
+            "train_dataloader.dataset (CustomDataset): data_root 'nowhere' does not exist; "
+            'to make it: python make_images.py',
+        ),
+        (('--cfg-options', 'load_from=nowhere.pth'), 'checkpoint nowhere.pth: no such file'),
+        (('--resume', 'nowhere.pth'), 'checkpoint nowhere.pth: no such file'),
+        (('--resume', 'cut_short.pth'), 'checkpoint cut_short.pth (500 bytes): cannot be read'),
+        (('--resume', 'foreign.pth'), 'checkpoint foreign.pth: cannot be resumed, it lacks'),
+        (
+            ('--cfg-options', 'load_from=foreign.pth'),
+            'checkpoint foreign.pth does not fit ImageClassifier: 29 missing (backbone.cls_token',
+        ),
+    ],
+)
+def test_bad_input_ends_in_one_line_and_loses_nothing(workshop, trained, options, message):
+    config = workshop.config()
+    shutil.copy(config, trained.parent)  # a config of that name from an earlier run
+    torch.save(dict(state_dict=dict(other=torch.ones(1))), 'foreign.pth')
+    (workshop.path / 'cut_short.pth').write_bytes(trained.read_bytes()[:500])
+    before = snapshot(trained.parent)
+    found = workshop.error('train', config, '--work-dir', trained.parent, *options)
+    assert message in found
+    after = snapshot(trained.parent)
+    assert {path: after.get(path) for path in before} == before
+
+
+def test_pretrained_backbone_with_a_foreign_checkpoint_ends_in_one_line(workshop, trained):
+    torch.save({f'backbone.{name}': torch.ones(1) for name in 'ab'}, 'foreign.pth')
+    init = "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='{}', prefix='{}')"
+    for path, prefix, message in (
+        ('foreign.pth', 'backbone.', 'does not fit DefocusMamba: '),
+        (
+            trained,
+            'neck.',
+            "holds no weight under prefix 'neck.'; its names begin with backbone, head",
+        ),
+        ('nowhere.pth', 'backbone.', 'checkpoint nowhere.pth: no such file'),
+    ):
+        assert message in workshop.error('train', workshop.config(init.format(path, prefix)))
+
+
+def test_pretrained_backbone_is_loaded(workshop, trained):
+    init = f"model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='{trained}', "
+    extra = init + "prefix='backbone.')\noptim_wrapper['optimizer']['lr'] = 0.0"
+    options = ('--work-dir', 'run', '--cfg-options', 'train_cfg.max_epochs=1')
+    workshop.run('train', workshop.config(extra), *options)
+    new, old = (
+        read(path)['state_dict'] for path in (workshop.path / 'run' / 'epoch_1.pth', trained)
+    )
+    backbone = [name for name in old if name.startswith('backbone.')]
+    assert backbone
+    assert_equal([new[name] for name in backbone], [old[name] for name in backbone])
+
+
+def test_missing_config_and_broken_config_end_in_one_line(workshop):
+    assert workshop.error('train', 'nowhere.py') == 'config nowhere.py: no such file'
+    (workshop.path / 'broken.py').write_text('model = dict(')
+    assert workshop.error('train', 'broken.py').startswith('config broken.py: ')
+    (workshop.path / 'baseless.py').write_text("_base_ = 'nowhere.py'")
+    assert 'nowhere.py' in workshop.error('train', 'baseless.py')
+
+
+@pytest.mark.parametrize('extra', ['', WORKER])
+def test_corrupt_image_ends_in_one_line_that_names_it(workshop, extra):
+    path = workshop.data / 'dark' / '1.png'
+    path.write_bytes(path.read_bytes()[:-100])
+    found = workshop.error('train', workshop.config(extra))
+    assert found.startswith(f'{path}: not a whole image')
+
+
+def test_not_a_number_in_the_loss_ends_in_one_line(workshop):
+    options = ('--work-dir', 'run', '--cfg-options', 'optim_wrapper.optimizer.lr=1e30')
+    found = workshop.error('train', workshop.config(), *options)
+    assert 'loss' in found or 'is not finite' in found
+    assert 'epoch 1' in found
+    assert 'training is stopped' in found
+
+
+def test_programming_errors_keep_their_traceback(workshop, monkeypatch):
+    monkeypatch.setattr('mmdefocus.models.DefocusMamba.forward', lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        workshop.run('train', workshop.config())
