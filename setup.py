@@ -22,6 +22,6 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['mmdefocus', 'mmdefocus.*']),
-    package_data={'mmdefocus.ops': ['*/csrc/*', '*/README.md']},
+    package_data={'mmdefocus.ops': ['csrc/*', '*/csrc/*', '*/README.md']},
     install_requires=(ROOT / 'requirements' / 'runtime.txt').read_text().split('\n'),
 )

@@ -5,7 +5,14 @@ Needs torch only; compiled and GPU backends are loaded on first use.
 
 from .causal_conv1d import causal_conv1d
 from .dispatch import available_backends
+from .gated_norm import gated_group_rms_norm
 from .rotary import apply_rotary
 from .selective_scan import selective_scan
 
-__all__ = ['apply_rotary', 'available_backends', 'causal_conv1d', 'selective_scan']
+__all__ = [
+    'apply_rotary',
+    'available_backends',
+    'causal_conv1d',
+    'gated_group_rms_norm',
+    'selective_scan',
+]

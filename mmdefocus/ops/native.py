@@ -1,7 +1,7 @@
 """Compiles the C++ sources of this package on first use, with the compiler of the machine.
 
-The sources know nothing of torch, so a build takes seconds. A library is cached under a name made
-of its sources, the flags, the compiler and the instruction set that the compiler sees, so another
+The sources know nothing of torch, so a build takes seconds. The library is cached under a name made
+of the sources, the flags, the compiler and the instruction set that the compiler sees, so another
 CPU or another compiler on the same home directory gets one of its own.
 """
 
@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 HEADERS = Path(__file__).parent / 'csrc'
+SOURCES = tuple(sorted(Path(__file__).parent.glob('*/csrc/*.cpp')))
 COMPILERS = ('c++', 'g++', 'clang++')
 FLAGS = ('-std=c++17', '-O3', '-march=native', '-fPIC', '-fopenmp', '-Wno-psabi')
 
@@ -37,17 +39,16 @@ def cache_folder() -> Path:
 
 
 @functools.cache
-def load_library(source: Path) -> ctypes.CDLL | str:
-    """Returns the compiled library of a C++ file, or the reason why there is none.
+def load_library() -> ctypes.CDLL | str:
+    """Returns the compiled library, or the reason why there is none.
 
-    A failure is logged once; the caller falls back to another backend.
+    A failure is logged once; the operators fall back to other backends.
     """
     try:
-        return _open(_build(source))
+        return _open(_build())
     except (BuildError, OSError) as error:
-        reason = str(error)
-        logger.warning('%s is not compiled (%s); a slower backend serves', source.name, reason)
-        return reason
+        logger.warning('no compiled operators (%s); slower backends serve', error)
+        return str(error)
 
 
 def num_threads() -> int:
@@ -62,6 +63,68 @@ def num_threads() -> int:
 _LOADED_IN = os.getpid()
 
 
+class Tasks(ctypes.Structure):
+    """`Tasks` of csrc/rows.h: rows of a `(B, L, D)` tensor, cut into pieces of work."""
+
+    _fields_ = [
+        *((name, ctypes.c_int64) for name in ('batch', 'length', 'channels', 'rows')),
+        ('threads', ctypes.c_int),
+    ]
+
+    @classmethod
+    def of(cls, x: Tensor, rows: int = 64) -> 'Tasks':
+        """Cuts `(B, L, D)` into tasks of at most `rows` rows of one image."""
+        return cls(*x.shape[:2], x.shape[2], rows, num_threads())
+
+    @property
+    def number(self) -> int:
+        return self.batch * -(-self.length // self.rows)
+
+
+def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+    """Calls the compiled function `name` in its version for float32 or float64.
+
+    Tensors are passed as pointers, structures by reference, tuples (strides) as arrays of int64,
+    int as int64 and float as double.
+    """
+    suffix = {torch.float32: 'float', torch.float64: 'double'}[dtype]
+    function = getattr(load_library(), f'{name}_{suffix}')
+    function(*(_as_c(argument) for argument in arguments))
+
+
+def strided(*tensors: Tensor) -> tuple[Tensor | tuple[int, ...], ...]:
+    """Returns each tensor followed by its strides, as `call` passes them."""
+    return tuple(item for tensor in tensors for item in (tensor, tensor.stride()))
+
+
+def contiguous_channels(x: Tensor) -> Tensor:
+    """Returns `(B, L, D)` with neighbouring channels, which most tensors of a mixer have."""
+    return x if x.stride(2) == 1 else x.contiguous()
+
+
+def _as_c(argument: object) -> object:
+    match argument:
+        case Tensor():
+            return ctypes.c_void_p(argument.data_ptr())
+        case ctypes.Structure():
+            return ctypes.byref(argument)
+        case tuple():
+            return (ctypes.c_int64 * len(argument))(*argument)
+        case int():
+            return ctypes.c_int64(argument)
+        case float():
+            return ctypes.c_double(argument)
+    raise TypeError(f'cannot be passed to C: {argument!r}')
+
+
+def why_not(device: torch.device) -> str | None:
+    """Returns why compiled operators cannot serve a device, or None; compiles them if need be."""
+    if device.type != 'cpu':
+        return 'is for the CPU'
+    library = load_library()
+    return library if isinstance(library, str) else None
+
+
 def _compiler() -> str:
     wanted = os.environ.get('CXX')
     for name in (wanted,) if wanted else COMPILERS:
@@ -70,36 +133,37 @@ def _compiler() -> str:
     raise BuildError(f'no C++ compiler found: looked for {wanted or ", ".join(COMPILERS)}')
 
 
-def _build(source: Path) -> Path:
+def _build() -> Path:
     compiler = _compiler()
-    sources = sorted([source, *HEADERS.glob('*.h')])
     probe = _run([compiler, '-march=native', '-dM', '-E', '-x', 'c++', os.devnull])
     identity = hashlib.sha256('\n'.join([compiler, *FLAGS, probe]).encode())
-    for path in sources:
+    for path in (*SOURCES, *sorted(HEADERS.glob('*.h'))):
         identity.update(path.read_bytes())
     folder = cache_folder()
-    library = folder / f'{source.stem}-{identity.hexdigest()[:16]}.so'
+    library = folder / f'operators-{identity.hexdigest()[:16]}.so'
     if library.exists():
         return library
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(library.with_suffix('.lock')):
         if not library.exists():
-            _compile(compiler, source, library)
+            _compile(compiler, library)
     return library
 
 
-def _compile(compiler: str, source: Path, library: Path) -> None:
+def _compile(compiler: str, library: Path) -> None:
     """Writes the library beside its place and renames it."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        compiled, linked = (Path(folder) / f'{source.stem}{suffix}' for suffix in ('.o', '.so'))
-        _run([compiler, *FLAGS, f'-I{HEADERS}', '-c', str(source), '-o', str(compiled)])
+        objects = [Path(folder) / f'{source.stem}.o' for source in SOURCES]
+        for source, compiled in zip(SOURCES, objects, strict=True):
+            _run([compiler, *FLAGS, f'-I{HEADERS}', '-c', source, '-o', compiled])
+        linked = Path(folder) / library.name
         # linked without OpenMP: torch has loaded one already, and two would fight for the cores
         undefined = ['-undefined', 'dynamic_lookup'] if sys.platform == 'darwin' else []
-        _run([compiler, '-shared', *undefined, str(compiled), '-o', str(linked)])
+        _run([compiler, '-shared', *undefined, *objects, '-o', linked])
         try:
             _open(linked)
         except OSError:  # this compiler's OpenMP is not the one of torch
-            _run([compiler, '-shared', '-fopenmp', str(compiled), '-o', str(linked)])
+            _run([compiler, '-shared', '-fopenmp', *objects, '-o', linked])
         os.replace(linked, library)
 
 
@@ -107,7 +171,7 @@ def _open(library: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_LOCAL)
 
 
-def _run(command: list[str]) -> str:
+def _run(command: list[str | Path]) -> str:
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
     except subprocess.CalledProcessError as error:

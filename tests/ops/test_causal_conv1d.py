@@ -1,31 +1,110 @@
 import pytest
 import torch
+import torch.nn.functional as F
+from torch.autograd import gradcheck
 
-from mmdefocus.ops import causal_conv1d
+from mmdefocus.ops import available_backends, causal_conv1d
 
-
-@pytest.mark.parametrize(('length', 'width'), [(1, 4), (3, 4), (17, 4), (9, 1), (9, 3)])
-def test_equals_torch_conv1d_in_values_and_gradients(length, width):
-    conv = torch.nn.Conv1d(6, 6, width, groups=6, padding=width - 1, dtype=torch.float64)
-    x = torch.randn(2, length, 6, dtype=torch.float64, requires_grad=True)
-    dy = torch.randn(2, length, 6, dtype=torch.float64)
-    inputs = (x, conv.weight, conv.bias)
-    expected = conv(x.mT)[..., :length].mT
-    expected_grads = torch.autograd.grad(expected, inputs, dy)
-    y = causal_conv1d(x, conv.weight.squeeze(1), conv.bias)
-    torch.testing.assert_close(y, expected)
-    torch.testing.assert_close(torch.autograd.grad(y, inputs, dy), expected_grads)
+BACKENDS = [
+    name
+    for name, state in available_backends('cpu')['causal_conv1d'].items()
+    if state == 'available'
+]
+TOLERANCES = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
 
 
-def test_future_tokens_do_not_matter():
-    x, weight, bias = torch.randn(1, 10, 4), torch.randn(4, 4), torch.randn(4)
+def make_inputs(batch=2, length=23, channels=19, width=4, dtype=torch.float64):
+    """Returns x, a half of a wider tensor as in the mixer, weight and bias."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = (batch, length, 2 * channels), (channels, width), (channels,)
+    x, *others = (torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    return [t.to(dtype) for t in (x[..., channels:], *others)]
+
+
+def run_with_gradients(inputs, function):
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    y = function(*leaves)
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype)
+    return y, *torch.autograd.grad(y, leaves, dy)
+
+
+def torch_conv1d(x, weight, bias):
+    channels, width = weight.shape
+    y = F.conv1d(x.mT, weight.unsqueeze(1), bias, padding=width - 1, groups=channels)
+    return F.silu(y[..., : x.shape[1]].mT)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        {},
+        {'length': 1},
+        {'length': 3},
+        {'length': 64},
+        {'length': 65, 'channels': 16},
+        {'length': 130, 'channels': 8},
+        {'width': 1},
+        {'width': 7, 'length': 5},
+        {'batch': 1, 'channels': 1},
+    ],
+    ids=str,
+)
+def test_equals_torch_conv1d_in_values_and_gradients(backend, sizes):
+    inputs = make_inputs(**sizes)
+    expected = run_with_gradients(inputs, torch_conv1d)
+    actual = run_with_gradients(inputs, lambda *x: causal_conv1d(*x, backend=backend))
+    torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('dtype', TOLERANCES)
+def test_each_dtype_keeps_its_accuracy(backend, dtype):
+    inputs = make_inputs(length=197, dtype=dtype)
+    expected = run_with_gradients([x.double() for x in inputs], torch_conv1d)
+    actual = run_with_gradients(inputs, lambda *x: causal_conv1d(*x, backend=backend))
+    for a, e in zip(actual, expected, strict=True):
+        assert a.dtype == dtype
+        assert (a.double() - e).norm() / e.norm() < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_gradcheck(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(1, 5, 3)]
+    assert gradcheck(lambda *x: causal_conv1d(*x, backend=backend), inputs)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_any_strides_do(backend):
+    x, weight, bias = make_inputs()
+    scattered = x.mT.contiguous().mT
+    assert scattered.stride(2) != 1
+    expected = causal_conv1d(x, weight, bias, backend=backend)
+    assert torch.equal(causal_conv1d(scattered, weight, bias, backend=backend), expected)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_future_tokens_do_not_matter(backend):
+    x, weight, bias = make_inputs()
     changed = x.clone()
     changed[:, 6] += 1
-    y, z = causal_conv1d(x, weight, bias), causal_conv1d(changed, weight, bias)
+    y, z = (causal_conv1d(t, weight, bias, backend=backend) for t in (x, changed))
     assert torch.equal(y[:, :6], z[:, :6])
-    assert not torch.equal(y[:, 6:], z[:, 6:])
+    assert not torch.equal(y[:, 6:10], z[:, 6:10])
+    assert torch.equal(y[:, 10:], z[:, 10:])
 
 
-def test_a_weight_of_other_channels_is_an_error():
-    with pytest.raises(ValueError, match=r'expected \(4, K\)'):
-        causal_conv1d(torch.randn(1, 3, 4), torch.randn(5, 4), torch.randn(5))
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'weight': torch.ones(5, 4)}, r'weight, bias: expected \(19, K\) and \(19,\)'),
+        ({'bias': torch.ones(18)}, r'weight, bias: expected \(19, K\) and \(19,\)'),
+        ({'x': torch.ones(3, 19)}, r'x: expected \(B, L, D\), got shape \(3, 19\)'),
+        ({'bias': torch.ones(19, device='meta')}, 'bias: is on meta, but x is on cpu'),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    inputs = dict(zip(('x', 'weight', 'bias'), make_inputs(), strict=True))
+    with pytest.raises(ValueError, match=message):
+        causal_conv1d(**(inputs | change))

@@ -19,9 +19,11 @@ needs_compiler = pytest.mark.skipif(
 
 @pytest.fixture
 def source(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv('MMDEFOCUS_CACHE', str(tmp_path / 'cache'))
+    """One small source instead of all, and an empty cache."""
     path = tmp_path / 'answer.cpp'
     path.write_text(SOURCE)
+    monkeypatch.setenv('MMDEFOCUS_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr(native, 'SOURCES', (path,))
     native.load_library.cache_clear()
     yield path
     native.load_library.cache_clear()
@@ -29,47 +31,56 @@ def source(tmp_path, monkeypatch) -> Path:
 
 @needs_compiler
 def test_a_library_is_built_once(source):
-    assert native.load_library(source).answer() == 42
+    assert native.load_library().answer() == 42
     (library,) = native.cache_folder().glob('*.so')
     before = library.stat().st_mtime_ns
     native.load_library.cache_clear()
-    assert isinstance(native.load_library(source), ctypes.CDLL)
+    assert isinstance(native.load_library(), ctypes.CDLL)
     assert library.stat().st_mtime_ns == before
 
 
 @needs_compiler
 def test_another_source_is_another_library(source):
-    native.load_library(source)
+    native.load_library()
     source.write_text(SOURCE.replace('42', '43'))
     native.load_library.cache_clear()
-    assert native.load_library(source).answer() == 43
+    assert native.load_library().answer() == 43
+
+
+@needs_compiler
+def test_a_source_that_does_not_compile_is_told_in_one_line(source):
+    source.write_text('int answer( { return 42; }')
+    reason = native.load_library()
+    assert 'failed: ' in reason and 'answer.cpp:1' in reason and '\n' not in reason
 
 
 @needs_compiler
 def test_two_processes_may_build_at_once(source):
     code = (
-        'import sys; from pathlib import Path; from mmdefocus.ops.native import load_library; '
-        'sys.exit(load_library(Path(sys.argv[1])).answer() != 42)'
+        'import sys; from pathlib import Path; from mmdefocus.ops import native; '
+        'native.SOURCES = (Path(sys.argv[1]),); sys.exit(native.load_library().answer() != 42)'
     )
     children = [subprocess.Popen([sys.executable, '-c', code, str(source)]) for _ in range(2)]
     assert [child.wait() for child in children] == [0, 0]
     assert len(list(native.cache_folder().glob('*.so'))) == 1
 
 
-def test_without_a_compiler_another_backend_serves(monkeypatch, caplog):
+def test_without_a_compiler_other_backends_serve(monkeypatch, caplog):
     monkeypatch.setenv('CXX', 'no-such-compiler')
-    monkeypatch.setenv('MMDEFOCUS_CACHE', os.devnull)
     native.load_library.cache_clear()
     try:
         assert 'no C++ compiler found' in available_backends('cpu')['selective_scan']['cpu']
         torch.testing.assert_close(
             selective_scan(*INPUTS), selective_scan(*INPUTS, backend='naive')
         )
-        with pytest.raises(ValueError, match='no C\\+\\+ compiler found'):
+        with pytest.raises(ValueError, match=r'no C\+\+ compiler found'):
             selective_scan(*INPUTS, backend='cpu')
     finally:
         native.load_library.cache_clear()
-    assert sum('slower backend' in record.message for record in caplog.records) == 1
+    assert [record.message for record in caplog.records] == [
+        'no compiled operators (no C++ compiler found: looked for no-such-compiler); '
+        'slower backends serve'
+    ]
 
 
 @needs_compiler

@@ -2,7 +2,7 @@
 
 from .bandpass import LearnableDecay, LearnableRotary, rotary_frequencies
 from .drop_path import DropPath
-from .norm import LN2d, group_rms_norm
+from .norm import LN2d
 from .patch_embed import PatchEmbed
 from .token_order import RasterOrder, SectionOrder, TokenOrder
 
@@ -15,6 +15,5 @@ __all__ = [
     'RasterOrder',
     'SectionOrder',
     'TokenOrder',
-    'group_rms_norm',
     'rotary_frequencies',
 ]

@@ -1,24 +1,10 @@
-"""Normalisations that torch does not have as a module of this layout."""
+"""Layer normalisation in the layout of maps, which torch does not have as a module."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdefocus.registry import MODELS
-
-
-def group_rms_norm(x: Tensor, group_size: int, eps: float = 1e-6) -> Tensor:
-    """Divides every group of neighbouring channels by its root mean square (Appendix B.2).
-
-    Args:
-        x: `(..., D)`, D a multiple of `group_size`.
-        group_size: Channels in a group.
-        eps: Added to the mean square.
-
-    Returns:
-        `(..., D)`, without learned weights.
-    """
-    return F.rms_norm(x.unflatten(-1, (-1, group_size)), (group_size,), eps=eps).flatten(-2)
 
 
 @MODELS.register_module()

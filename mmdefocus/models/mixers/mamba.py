@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdefocus.ops import causal_conv1d, selective_scan
+from mmdefocus.ops import causal_conv1d, gated_group_rms_norm, selective_scan
 
-from ..layers import LearnableDecay, LearnableRotary, group_rms_norm
+from ..layers import LearnableDecay, LearnableRotary
 
 TIME_STEP_RANGE = (0.001, 0.1)
 
@@ -106,7 +106,7 @@ class MambaMixer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` causally along L."""
         u, z = self.in_proj(tokens).chunk(2, dim=-1)
-        u = F.silu(causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias))
+        u = causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
         time_step, B, C = self.x_proj(u).split(
             [self.time_step_rank, self.state_size, self.state_size], dim=-1
         )
@@ -114,10 +114,7 @@ class MambaMixer(nn.Module):
             B, C = self.rope(B), self.rope(C)
         delta, A = self._delta_and_rates(time_step, u)
         y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT).mT
-        # the epilogue is computed in float32 at least, as released
-        wide = torch.promote_types(u.dtype, torch.float32)
-        y = group_rms_norm(y.to(wide), self.group_norm_size) + u * self.D
-        return self.out_proj((y * F.silu(z.to(wide))).to(u.dtype))
+        return self.out_proj(gated_group_rms_norm(y, u, self.D, z, self.group_norm_size))
 
     def _delta_and_rates(self, time_step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Returns Δ `(B, L, D)` and A `(D, N)`."""

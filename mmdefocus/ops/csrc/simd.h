@@ -89,6 +89,17 @@ inline Vec<T> vexp(Vec<T> x) {
 }
 
 template <typename T>
+inline Vec<T> vsigmoid(Vec<T> x) {
+    return splat<T>(1) / (splat<T>(1) + vexp<T>(-x));
+}
+
+// silu(x) = x sigmoid(x)
+template <typename T>
+inline Vec<T> silu_derivative(Vec<T> x, Vec<T> sigmoid) {
+    return sigmoid * (splat<T>(1) + x * (splat<T>(1) - sigmoid));
+}
+
+template <typename T>
 inline T horizontal_sum(Vec<T> x) {
     T sum = 0;
     for (int i = 0; i < Simd<T>::lanes; ++i) sum += x[i];

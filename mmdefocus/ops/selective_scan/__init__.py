@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from .. import dispatch
-from .cpu import cpu_selective_scan, why_not
+from .. import dispatch, native
+from .cpu import cpu_selective_scan
 from .naive import naive_selective_scan
 from .pytorch import pytorch_selective_scan
 
@@ -12,7 +12,7 @@ __all__ = ['selective_scan']
 dispatch.register(
     'selective_scan',
     {
-        'cpu': dispatch.Backend(cpu_selective_scan, why_not),
+        'cpu': dispatch.Backend(cpu_selective_scan, native.why_not),
         'torch': dispatch.Backend(pytorch_selective_scan, dispatch.always),
         'naive': dispatch.Backend(naive_selective_scan, dispatch.always),
     },

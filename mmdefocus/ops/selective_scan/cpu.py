@@ -2,14 +2,12 @@
 
 import ctypes
 import math
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..native import load_library, num_threads
+from ..native import call, num_threads, strided
 
-SOURCE = Path(__file__).parent / 'csrc' / 'selective_scan.cpp'
 VECTOR_BYTES = 64
 MAX_CHUNK = 32
 
@@ -23,14 +21,6 @@ class _Sizes(ctypes.Structure):
         ('groups', ctypes.c_int64),
         ('threads', ctypes.c_int),
     ]
-
-
-def why_not(device: torch.device) -> str | None:
-    """Returns why the backend cannot serve a device, or None; compiles the library if need be."""
-    if device.type != 'cpu':
-        return 'is for the CPU'
-    library = load_library(SOURCE)
-    return library if isinstance(library, str) else None
 
 
 def cpu_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -47,7 +37,8 @@ def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Te
     sizes = _sizes(u, A)
     y = _empty_like(u)
     kept = u.new_empty(_kept_shape(sizes, u.dtype))
-    _call('forward', sizes, u, delta, A, B, C, (y,), kept)
+    inputs = (*strided(u, delta), A, *strided(B, C))
+    call('selective_scan_forward', u.dtype, sizes, *inputs, *strided(y), kept)
     return y, kept
 
 
@@ -67,7 +58,9 @@ def _scan_backward(
     du, ddelta = _empty_like(u), _empty_like(delta)
     dA = u.new_empty(sizes.batch, *A.shape)
     dB, dC = (u.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
-    _call('backward', sizes, u, delta, A, B, C, (dy,), kept, (du,), (ddelta,), dA, dB, dC)
+    inputs = (*strided(u, delta), A, *strided(B, C, dy), kept)
+    outputs = (*strided(du, ddelta), dA, dB, dC)
+    call('selective_scan_backward', u.dtype, sizes, *inputs, *outputs)
     return du, ddelta, dA.sum(0), dB.sum(0).mT, dC.sum(0).mT
 
 
@@ -116,25 +109,3 @@ def _kept_shape(sizes: _Sizes, dtype: torch.dtype) -> tuple[int, ...]:
     lanes = VECTOR_BYTES // dtype.itemsize
     blocks, chunks = math.ceil(sizes.channels / lanes), math.ceil(sizes.length / sizes.chunk)
     return sizes.batch, blocks, chunks, sizes.state, lanes
-
-
-def _call(
-    direction: str,
-    sizes: _Sizes,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    *others: Tensor | tuple[Tensor],
-) -> None:
-    """Calls the library with pointers; a tensor in a tuple is a sequence and brings its strides."""
-    suffix = {torch.float32: 'float', torch.float64: 'double'}[u.dtype]
-    function = getattr(load_library(SOURCE), f'selective_scan_{direction}_{suffix}')
-    arguments = [ctypes.byref(sizes)]
-    for item in ((u,), (delta,), A, (B,), (C,), *others):
-        tensor = item[0] if isinstance(item, tuple) else item
-        arguments.append(ctypes.c_void_p(tensor.data_ptr()))
-        if isinstance(item, tuple):
-            arguments.append((ctypes.c_int64 * 3)(*tensor.stride()))
-    function(*arguments)

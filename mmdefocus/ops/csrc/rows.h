@@ -1,0 +1,44 @@
+// Tensors (B, L, D) whose channels are neighbours, read and written row by row.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "simd.h"
+
+template <typename T>
+struct Rows {
+    T* data;
+    int64_t batch, time;  // strides in elements
+
+    Rows(T* data, const int64_t* strides) : data(data), batch(strides[0]), time(strides[1]) {}
+    T* at(int64_t b, int64_t t) const { return data + b * batch + t * time; }
+};
+
+// The work is cut into tasks of neighbouring rows by the shapes alone, so that sums over a task do
+// not depend on the number of threads.
+struct Tasks {
+    int64_t batch, length, channels, rows;  // `rows` of a task
+    int threads;
+
+    int64_t per_image() const { return (length + rows - 1) / rows; }
+    int64_t number() const { return batch * per_image(); }
+};
+
+struct Task {
+    int64_t image, first, last;
+
+    Task(const Tasks& tasks, int64_t index)
+        : image(index / tasks.per_image()),
+          first(index % tasks.per_image() * tasks.rows),
+          last(std::min(first + tasks.rows, tasks.length)) {}
+};
+
+// Calls f(channel, count) for every vector of channels in [first, last).
+template <typename T, typename F>
+inline void for_each_vector(int64_t first, int64_t last, F f) {
+    constexpr int lanes = Simd<T>::lanes;
+    int64_t c = first;
+    for (; c + lanes <= last; c += lanes) f(c, lanes);
+    if (c < last) f(c, int(last - c));
+}

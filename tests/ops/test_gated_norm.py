@@ -1,0 +1,89 @@
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from mmdefocus.ops import available_backends, gated_group_rms_norm
+
+BACKENDS = [
+    name
+    for name, state in available_backends('cpu')['gated_group_rms_norm'].items()
+    if state == 'available'
+]
+TOLERANCES = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
+
+
+def make_inputs(batch=2, length=23, channels=48, dtype=torch.float64):
+    """Returns y, u, D, z; z is a half of a wider tensor as in the mixer."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(batch, length, channels)] * 2 + [(channels,), (batch, length, 2 * channels)]
+    y, u, D, z = (torch.randn(s, generator=generator, dtype=torch.float64) for s in shapes)
+    return [t.to(dtype) for t in (y, u, D, z[..., :channels])]
+
+
+def run_with_gradients(inputs, group_size, backend):
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    out = gated_group_rms_norm(*leaves, group_size, backend=backend)
+    generator = torch.Generator().manual_seed(1)
+    dout = torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out.dtype)
+    return out, *torch.autograd.grad(out, leaves, dout)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_formula(backend):
+    y, u, D, z = make_inputs()
+    out = gated_group_rms_norm(y, u, D, z, 16, eps=0.5, backend=backend)
+    for first in (0, 16, 32):
+        group = slice(first, first + 16)
+        rms = (y[..., group].square().mean(-1, keepdim=True) + 0.5).sqrt()
+        gate = z[..., group] / (1 + torch.exp(-z[..., group]))
+        expected = (y[..., group] / rms + u[..., group] * D[group]) * gate
+        torch.testing.assert_close(out[..., group], expected)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('group_size', [48, 16, 12, 1])
+@pytest.mark.parametrize('length', [1, 64, 131])
+def test_equals_naive_in_values_and_gradients(backend, group_size, length):
+    inputs = make_inputs(length=length)
+    expected = run_with_gradients(inputs, group_size, 'naive')
+    actual = run_with_gradients(inputs, group_size, backend)
+    torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('dtype', TOLERANCES)
+def test_each_dtype_keeps_its_accuracy(backend, dtype):
+    inputs = make_inputs(length=197, dtype=dtype)
+    expected = run_with_gradients([x.double() for x in inputs], 16, 'naive')
+    actual = run_with_gradients(inputs, 16, backend)
+    for a, e in zip(actual, expected, strict=True):
+        assert a.dtype == dtype
+        assert (a.double() - e).norm() / e.norm() < TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_gradcheck(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(1, 3, 8)]
+    assert gradcheck(lambda *x: gated_group_rms_norm(*x, 4, backend=backend), inputs)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_a_group_of_zeros_stays_finite(backend):
+    y, u, D, z = make_inputs()
+    out = gated_group_rms_norm(torch.zeros_like(y), u, D, z, 16, backend=backend)
+    torch.testing.assert_close(out, u * D * torch.nn.functional.silu(z))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'group_size': 7}, r'y: expected \(B, L, D\) with D a multiple of group_size 7'),
+        ({'u': torch.ones(2, 22, 48)}, r'u: expected \(2, 23, 48\) .* got \(2, 22, 48\)'),
+        ({'D': torch.ones(47)}, r'D: expected \(48,\) .* got \(47,\)'),
+        ({'z': torch.ones(2, 23, 48, device='meta')}, 'z: is on meta, but y is on cpu'),
+    ],
+)
+def test_bad_input_is_named(change, message):
+    inputs = dict(zip('yuDz', make_inputs(), strict=True)) | {'group_size': 16}
+    with pytest.raises(ValueError, match=message):
+        gated_group_rms_norm(**(inputs | change))
