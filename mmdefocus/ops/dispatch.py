@@ -44,6 +44,12 @@ def select(operator: str, backend: str, device: torch.device) -> Callable[..., t
     Raises:
         ValueError: If the wanted backend does not exist or cannot run here.
     """
+    return _OPERATORS[operator][_choose(operator, backend, device)].run
+
+
+# torch.compile takes the name as a constant and does not trace the probes
+@torch.compiler.assume_constant_result
+def _choose(operator: str, backend: str, device: torch.device) -> str:
     backends = _OPERATORS[operator]
     source = 'backend'
     if backend == 'auto':
@@ -53,7 +59,7 @@ def select(operator: str, backend: str, device: torch.device) -> Callable[..., t
         if backend not in backends and backend in known:
             backend = 'auto'
     if backend == 'auto':
-        return next(b.run for b in backends.values() if b.why_not(device) is None)
+        return next(name for name, b in backends.items() if b.why_not(device) is None)
     if backend not in backends:
         raise ValueError(
             f'{source}: {operator} has no backend {backend!r}, choose auto or one of '
@@ -62,7 +68,7 @@ def select(operator: str, backend: str, device: torch.device) -> Callable[..., t
     reason = backends[backend].why_not(device)
     if reason is not None:
         raise ValueError(f'{source}: {backend!r} cannot run {operator} on {device}: {reason}')
-    return backends[backend].run
+    return backend
 
 
 def available_backends(device: str | torch.device | None = None) -> dict[str, dict[str, str]]:
