@@ -32,8 +32,6 @@ class AuxHeadHook(Hook):
         ValueError: If a weight is negative, or the model has no auxiliary classifier.
     """
 
-    priority = 'LOWEST'  # after CheckpointHook, which writes the last checkpoint
-
     def __init__(self, start: float = 1.0, end: float = 1.0) -> None:
         if min(start, end) < 0:
             raise ValueError(
