@@ -3,9 +3,11 @@
 Needs torch only; compiled and GPU backends are loaded on first use.
 """
 
+from .attention import decayed_attention
 from .causal_conv1d import causal_conv1d
 from .dispatch import available_backends
 from .gated_norm import gated_group_rms_norm
+from .retention import retention
 from .rotary import apply_rotary
 from .selective_scan import selective_scan
 
@@ -13,6 +15,8 @@ __all__ = [
     'apply_rotary',
     'available_backends',
     'causal_conv1d',
+    'decayed_attention',
     'gated_group_rms_norm',
+    'retention',
     'selective_scan',
 ]

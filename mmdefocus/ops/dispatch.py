@@ -32,7 +32,9 @@ def always(device: torch.device) -> None:
     """The probe of a backend that runs wherever torch runs."""
 
 
-def select(operator: str, backend: str, device: torch.device) -> Callable[..., torch.Tensor]:
+def select(
+    operator: str, backend: str, device: torch.device, prefer: str | None = None
+) -> Callable[..., torch.Tensor]:
     """Returns the function that serves a call of `operator` on `device`.
 
     Args:
@@ -40,16 +42,18 @@ def select(operator: str, backend: str, device: torch.device) -> Callable[..., t
         backend: The name of a backend, or `auto`: MMDEFOCUS_BACKEND if it is set and the
             operator has such a backend, else the first that can run.
         device: Where the tensors of the call are.
+        prefer: The backend that goes before the others under `auto`, where the best one depends
+            on the sizes of the call.
 
     Raises:
         ValueError: If the wanted backend does not exist or cannot run here.
     """
-    return _OPERATORS[operator][_choose(operator, backend, device)].run
+    return _OPERATORS[operator][_choose(operator, backend, device, prefer)].run
 
 
 # torch.compile takes the name as a constant and does not trace the probes
 @torch.compiler.assume_constant_result
-def _choose(operator: str, backend: str, device: torch.device) -> str:
+def _choose(operator: str, backend: str, device: torch.device, prefer: str | None) -> str:
     backends = _OPERATORS[operator]
     source = 'backend'
     if backend == 'auto':
@@ -59,7 +63,8 @@ def _choose(operator: str, backend: str, device: torch.device) -> str:
         if backend not in backends and backend in known:
             backend = 'auto'
     if backend == 'auto':
-        return next(name for name, b in backends.items() if b.why_not(device) is None)
+        names = sorted(backends, key=lambda name: name != prefer)
+        return next(name for name in names if backends[name].why_not(device) is None)
     if backend not in backends:
         raise ValueError(
             f'{source}: {operator} has no backend {backend!r}, choose auto or one of '

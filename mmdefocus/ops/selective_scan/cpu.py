@@ -73,11 +73,14 @@ def _(
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
     ctx.save_for_backward(*inputs, output[1])
 
 
-def _backward(ctx, dy: Tensor, _dkept: Tensor | None) -> tuple[Tensor, ...]:
+def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]:
     u, delta, A, B, C, kept = ctx.saved_tensors
+    if dy is None:
+        return (None,) * 5
     return _scan_backward(u, delta, A, B, C, dy, kept)
 
 
