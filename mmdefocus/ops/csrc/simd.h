@@ -99,10 +99,20 @@ inline Vec<T> silu_derivative(Vec<T> x, Vec<T> sigmoid) {
     return sigmoid * (splat<T>(1) + x * (splat<T>(1) - sigmoid));
 }
 
+// The upper half of the lanes is added to the lower one, twice, and the last 16 bytes one by one; a
+// plain loop over all lanes would be a chain of sixteen additions.
 template <typename T>
 inline T horizontal_sum(Vec<T> x) {
+    typedef T Half __attribute__((vector_size(32)));
+    typedef T Quarter __attribute__((vector_size(16)));
+    Half halves[2];
+    std::memcpy(halves, &x, sizeof x);
+    halves[0] += halves[1];
+    Quarter quarters[2];
+    std::memcpy(quarters, halves, sizeof quarters);
+    quarters[0] += quarters[1];
     T sum = 0;
-    for (int i = 0; i < Simd<T>::lanes; ++i) sum += x[i];
+    for (int i = 0; i < Simd<T>::lanes / 4; ++i) sum += quarters[0][i];
     return sum;
 }
 

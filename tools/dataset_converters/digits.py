@@ -1,0 +1,150 @@
+"""Write the handwritten digits of scikit-learn as a classification and a detection data set.
+
+`OUT/classification/{train,val}/<digit>/*.png` holds each of the 1,797 scans once, as an image
+folder. `OUT/detection/{train,val}/*.png` with `OUT/detection/annotations/{train,val}.json` (COCO
+format) holds scenes of 1 to 5 digits on cluttered ground. The split of the scans (1,400 to train,
+397 to validate) is fixed; training scenes are written with training scans only, validation scenes
+with validation scans only. The same arguments give the same files.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from mmdefocus.datasets import digits
+
+SCAN_SIZE = 32  # pixels; the scans are 8x8
+SPLITS = ('train', 'val')
+
+
+def write_scans(folder: Path, scans: digits.Scans, progress: Progress, title: str) -> None:
+    """Write scans as an image folder, one sub-folder a class.
+
+    Args:
+        folder: Where the class folders go.
+        scans: What to write.
+        progress: Shows how far it is.
+        title: Name of the bar.
+    """
+    for name in digits.CLASSES:
+        (folder / name).mkdir(parents=True)
+    samples = list(zip(*scans, strict=True))
+    for image, label, index in progress.track(samples, description=title):
+        large = digits.render(image, SCAN_SIZE, SCAN_SIZE)
+        write_image(folder / digits.CLASSES[label] / f'{index:04d}.png', large * 255)
+
+
+def write_scenes(
+    folder: Path, annotation_file: Path, scans: digits.Scans, seeds: list, size: int, bar: tuple
+) -> None:
+    """Write scenes and their COCO annotations.
+
+    Args:
+        folder: Where the images go.
+        annotation_file: The JSON file to write.
+        scans: The scans to write the digits with.
+        seeds: One seed a scene, so that scene i is the same however many there are.
+        size: Side of the scenes in pixels.
+        bar: A `rich` progress display and the name of the bar in it.
+    """
+    progress, title = bar
+    folder.mkdir(parents=True)
+    annotation_file.parent.mkdir(parents=True, exist_ok=True)
+    images, annotations = [], []
+    for image_id, seed in enumerate(progress.track(seeds, description=title), start=1):
+        scene = digits.compose_scene(np.random.default_rng(seed), scans, size)
+        name = f'{image_id:05d}.png'
+        write_image(folder / name, scene.image)
+        images.append(dict(id=image_id, file_name=name, width=size, height=size))
+        for box, label, index in zip(scene.boxes, scene.labels, scene.indices, strict=True):
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image_id,
+                    category_id=int(label),
+                    bbox=box.tolist(),
+                    area=int(box[2] * box[3]),
+                    iscrowd=0,
+                    scan=int(index),
+                )
+            )
+    categories = [dict(id=i, name=name) for i, name in enumerate(digits.CLASSES)]
+    content = dict(images=images, annotations=annotations, categories=categories)
+    annotation_file.write_text(json.dumps(content))
+
+
+def write_image(path: Path, image: np.ndarray) -> None:
+    """Write a PNG; OSError where that fails (OpenCV only returns False)."""
+    if not cv2.imwrite(str(path), np.round(image).astype(np.uint8)):
+        raise OSError(f'cannot write {path}')
+
+
+def convert(out: Path, num_train: int, num_val: int, image_size: int, seed: int) -> None:
+    """Write both data sets beside `out`, then put them in its place as a whole."""
+    beside = out.with_name(f'.{out.name}.partial')
+    shutil.rmtree(beside, ignore_errors=True)
+    num_scenes = dict(train=num_train, val=num_val)
+    with Progress() as progress:
+        for number, (split, scans) in enumerate(zip(SPLITS, digits.load_scans(), strict=True)):
+            write_scans(
+                beside / 'classification' / split, scans, progress, f'classification {split}'
+            )
+            write_scenes(
+                beside / 'detection' / split,
+                beside / 'detection' / 'annotations' / f'{split}.json',
+                scans,
+                [(seed, number, scene) for scene in range(num_scenes[split])],
+                image_size,
+                (progress, f'detection {split}'),
+            )
+    before = out.with_name(f'.{out.name}.before')
+    if out.exists():
+        os.replace(out, before)
+    os.replace(beside, out)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, default=Path('data/digits'), help='folder to write')
+    parser.add_argument('--num-train', type=int, default=2000, help='training scenes')
+    parser.add_argument('--num-val', type=int, default=200, help='validation scenes')
+    parser.add_argument('--image-size', type=int, default=96, help="scenes' side in pixels")
+    parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT where it exists')
+    args = parser.parse_args(argv)
+    for name, least in (('num_train', 1), ('num_val', 1), ('image_size', 64), ('seed', 0)):
+        if getattr(args, name) < least:
+            flag = f'--{name.replace("_", "-")}'
+            parser.error(f'{flag} is {getattr(args, name)}, expected at least {least}')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; without `argv`, with the arguments of the process."""
+    args = parse_args(argv)
+    console = Console()
+    if args.out.exists() and not args.overwrite:
+        console.print(f'{args.out} exists, nothing done (--overwrite writes it anew)')
+        return
+    try:
+        convert(args.out, args.num_train, args.num_val, args.image_size, args.seed)
+    except (OSError, ImportError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    console.print(
+        f'{args.out}: 1,400 + 397 scans, {args.num_train} + {args.num_val} scenes '
+        f'of {args.image_size}x{args.image_size}'
+    )
+
+
+if __name__ == '__main__':
+    main()

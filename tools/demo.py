@@ -1,0 +1,220 @@
+"""The paper's pipeline in miniature: pre-train a classifier, train and test a detector with it.
+
+Runs the ordinary commands one after the other and shows each, so that any can be run alone. A
+step that was finished before is not run again, and training that was stopped goes on;
+`--restart` begins anew. Results: `work_dirs/demo/summary.json` and `work_dirs/demo/*.png`.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from mmengine.config import Config
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSIFIER = 'configs/digits/defocus-mamba-digits_cls.py'
+DETECTOR = 'configs/digits/dino_defocus-mamba-digits.py'
+OUT = Path('work_dirs/demo')
+STEPS_FILE = OUT / 'steps.json'
+SUMMARY_FILE = OUT / 'summary.json'
+
+NUM_PICTURES = 3
+SCENES_PER_PICTURE = (3, 2)  # rows, columns
+ZOOM = 3
+SCORE_THRESHOLD = 0.4
+
+
+class Step(NamedTuple):
+    """One command of the demo, and the file by which it is known to be complete."""
+
+    name: str
+    arguments: list[str]
+    product: Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--restart', action='store_true', help=f'delete {OUT} and begin anew')
+    args = parser.parse_args()
+    os.chdir(ROOT)
+    if args.restart:
+        shutil.rmtree(OUT, ignore_errors=True)
+    OUT.mkdir(parents=True, exist_ok=True)
+
+    console = Console()
+    classifier, detector = Config.fromfile(CLASSIFIER), Config.fromfile(DETECTOR)
+    seconds = read_json(STEPS_FILE) if STEPS_FILE.exists() else {}
+    for step in plan(classifier, detector):
+        command = shlex.join(['python', *step.arguments])
+        if step.name in seconds and step.product.exists():
+            console.print(f'[dim]{step.name}: {step.product} is there, done before[/]')
+            continue
+        console.print(f'\n[bold]{step.name}[/]\n  {command}', highlight=False, soft_wrap=True)
+        seconds[step.name] = run(step.arguments, command)
+        write_json(STEPS_FILE, seconds)
+
+    summary = dict(
+        top1=read_json(metrics_file(classifier))['accuracy/top1'],
+        mAP=read_json(metrics_file(detector))['coco/bbox_mAP'],
+        seconds=dict(seconds, total=round(sum(seconds.values()), 1)),
+    )
+    pictures = draw_detections(detector)
+    write_json(SUMMARY_FILE, summary)
+    report(console, summary, pictures)
+
+
+def plan(classifier: Config, detector: Config) -> list[Step]:
+    """The steps in their order."""
+    steps = [
+        Step(
+            'prepare data',
+            shlex.split(detector.data_preparation)[1:],
+            Path(detector.val_evaluator.ann_file),
+        )
+    ]
+    for name, path, config in (
+        ('classifier', CLASSIFIER, classifier),
+        ('detector', DETECTOR, detector),
+    ):
+        checkpoint = Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
+        metrics = metrics_file(config)
+        steps += [
+            Step(f'train {name}', ['tools/train.py', path, '--resume'], checkpoint),
+            Step(
+                f'test {name}',
+                ['tools/test.py', path, str(checkpoint), '--out', str(metrics)],
+                metrics,
+            ),
+        ]
+    return steps
+
+
+def metrics_file(config: Config) -> Path:
+    return Path(config.work_dir, 'metrics.json')
+
+
+def run(arguments: list[str], command: str) -> float:
+    """Runs a tool and returns how long it took, in seconds; exits where it fails."""
+    start = time.perf_counter()
+    # Threads of OpenMP that wait in a loop take the cores from each other on a machine that has
+    # other work to do, which can make training ten times slower.
+    environment = {'GOMP_SPINCOUNT': '1000', **os.environ}
+    try:
+        code = subprocess.run([sys.executable, *arguments], env=environment).returncode
+    except KeyboardInterrupt:
+        sys.exit('stopped; the same command goes on from the last checkpoint')
+    if code:
+        sys.exit(f'the demo stops here, this command failed (exit code {code}): {command}')
+    return round(time.perf_counter() - start, 1)
+
+
+def draw_detections(detector: Config) -> list[Path]:
+    """Draws the first validation scenes, ground truth beside detections.
+
+    Returns:
+        The pictures' paths.
+    """
+    ground_truth = read_json(Path(detector.test_evaluator.ann_file))
+    predictions = read_json(Path(detector.test_evaluator.outfile_prefix + '.bbox.json'))
+    predictions = [box for box in predictions if box['score'] >= SCORE_THRESHOLD]
+    dataset = detector.test_dataloader.dataset
+    folder = Path(dataset.data_root, dataset.data_prefix.img)
+    rows, columns = SCENES_PER_PICTURE
+    paths = []
+    for number in range(NUM_PICTURES):
+        first = number * rows * columns
+        scenes = [
+            draw_scene(folder, image, ground_truth['annotations'], predictions)
+            for image in ground_truth['images'][first : first + rows * columns]
+        ]
+        lines = [
+            np.hstack(scenes[i : i + columns]) for i in range(0, len(scenes) - columns + 1, columns)
+        ]
+        if lines:
+            paths.append(OUT / f'detections_{number + 1}.png')
+            cv2.imwrite(str(paths[-1]), np.vstack(lines))
+    return paths
+
+
+def draw_scene(folder: Path, image: dict, truth: list[dict], predictions: list[dict]) -> np.ndarray:
+    """One scene twice, left with its ground truth and right with the detections.
+
+    Args:
+        folder: Where the images are.
+        image: The COCO entry of the image.
+        truth: COCO annotations.
+        predictions: COCO results.
+
+    Returns:
+        BGR uint8.
+    """
+    scene = cv2.imread(str(folder / image['file_name']))
+    scene = cv2.resize(scene, None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_CUBIC)
+    halves = []
+    for title, boxes in (('ground truth', truth), ('detections', predictions)):
+        half = scene.copy()
+        for box in boxes:
+            if box['image_id'] == image['id']:
+                draw_box(half, box)
+        half = cv2.copyMakeBorder(half, 22, 4, 4, 4, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+        write_text(half, title, (6, 16), (0, 0, 0))
+        halves.append(half)
+    return np.hstack(halves)
+
+
+def draw_box(image: np.ndarray, box: dict) -> None:
+    """Draws a COCO box with its digit and, where it has one, its score."""
+    x, y, width, height = (round(side * ZOOM) for side in box['bbox'])
+    label = str(box['category_id'])
+    if 'score' in box:
+        label += f' {box["score"]:.2f}'
+    cv2.rectangle(image, (x - 1, y - 1), (x + width, y + height), (0, 220, 0), 2)
+    text_width = 9 * len(label) + 4
+    top = max(y - 17, 0)
+    cv2.rectangle(image, (x - 1, top), (x + text_width, top + 16), (0, 220, 0), -1)
+    write_text(image, label, (x + 2, top + 12), (0, 0, 0))
+
+
+def write_text(image: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
+
+
+def report(console: Console, summary: dict, pictures: list[Path]) -> None:
+    table = Table(title='De-focus attention in miniature, on handwritten digits')
+    table.add_column('what')
+    table.add_column('result', justify='right')
+    table.add_row('classifier, top-1', f'{summary["top1"]:.2f} %')
+    table.add_row('detector, COCO mAP', f'{summary["mAP"]:.3f}')
+    table.add_section()
+    for step, seconds in summary['seconds'].items():
+        table.add_row(step, f'{seconds:.0f} s')
+    console.print()
+    console.print(table)
+    console.print(
+        f'summary: {SUMMARY_FILE}', f'pictures: {", ".join(map(str, pictures))}', sep='\n'
+    )
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text())
+
+
+def write_json(path: Path, content: dict) -> None:
+    beside = path.with_name(path.name + '.partial')
+    beside.write_text(json.dumps(content, indent=2) + '\n')
+    os.replace(beside, path)
+
+
+if __name__ == '__main__':
+    main()
