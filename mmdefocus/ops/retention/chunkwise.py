@@ -1,0 +1,106 @@
+"""Retention in chunks: dense inside a chunk, a `(K, V)` state from one chunk to the next.
+
+Time and memory are linear in the length. The states between chunks are kept; the backward goes
+from the last chunk to the first and computes the rest again (derivation in README.md).
+"""
+
+import torch
+from torch import Tensor
+
+from ..autocast import without_autocast
+from ..decay import decay
+from .parallel import dense_retention, dense_retention_backward
+
+CHUNK = 128
+
+
+def chunkwise_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """See `retention`."""
+    y, _ = _retention(q, k, v, log_decay)
+    return y
+
+
+def _chunks(length: int) -> list[slice]:
+    return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
+
+
+def _distances(length: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns how far each token of a chunk is from the state before and after it, `(C, 1)`."""
+    position = torch.arange(length, device=like.device, dtype=like.dtype).unsqueeze(-1)
+    return position + 1, length - 1 - position
+
+
+@torch.library.custom_op('mmdefocus::retention_chunkwise', mutates_args=())
+@without_autocast
+def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns y and the states before the chunks, `(chunks, B, H, K, V)`."""
+    states = v.new_empty(_states_shape(q, v), dtype=torch.promote_types(v.dtype, torch.float32))
+    rates = log_decay.to(states.dtype)
+    state = torch.zeros_like(states[0])
+    y = torch.empty_like(v)
+    for index, chunk in enumerate(_chunks(q.shape[2])):
+        states[index] = state
+        q_c, k_c, v_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v))
+        before, after = _distances(q_c.shape[2], rates)
+        entry, leave = (decay(rates[:, None, None], x) for x in (before, after))
+        y[:, :, chunk] = dense_retention(q_c, k_c, v_c, rates) + (q_c * entry) @ state
+        state = entry[:, -1:] * state + (k_c * leave).mT @ v_c
+    return y, states
+
+
+@_retention.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    dtype = torch.promote_types(v.dtype, torch.float32)
+    return torch.empty_like(v), v.new_empty(_states_shape(q, v), dtype=dtype)
+
+
+def _states_shape(q: Tensor, v: Tensor) -> tuple[int, ...]:
+    batch, heads, length, width = q.shape
+    return (length + CHUNK - 1) // CHUNK, batch, heads, width, v.shape[-1]
+
+
+@torch.library.custom_op('mmdefocus::retention_chunkwise_backward', mutates_args=())
+@without_autocast
+def _retention_backward(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of q, k, v and log_decay."""
+    rates = log_decay.to(states.dtype)
+    dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
+    drates = torch.zeros_like(rates)
+    carry = torch.zeros_like(states[0])  # gradient that later chunks send to the state
+    for state, chunk in reversed(list(zip(states, _chunks(q.shape[2]), strict=True))):
+        q_c, k_c, v_c, dy_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v, dy))
+        dq_c, dk_c, dv_c, drates_c = dense_retention_backward(q_c, k_c, v_c, rates, dy_c)
+        before, after = _distances(q_c.shape[2], rates)
+        entry, leave = (decay(rates[:, None, None], x) for x in (before, after))
+
+        dq_state = (dy_c @ state.mT).mul_(entry)
+        dk_state = (v_c @ carry.mT).mul_(leave)
+        dq[:, :, chunk] = dq_c + dq_state
+        dk[:, :, chunk] = dk_c + dk_state
+        dv[:, :, chunk] = dv_c + (k_c * leave) @ carry
+
+        chunk_decay = entry[:, -1:]
+        drates += drates_c + (q_c * dq_state * before + k_c * dk_state * after).sum((0, 2, 3))
+        drates += (state * carry * chunk_decay).sum((0, 2, 3)) * len(before)
+        carry = chunk_decay * carry + (q_c * entry).mT @ dy_c
+    return dq, dk, dv, drates.to(log_decay.dtype, copy=True)
+
+
+@_retention_backward.register_fake
+def _(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return tuple(torch.empty_like(x) for x in (q, k, v, log_decay))
+
+
+def _setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _backward(ctx, dy: Tensor, _dstates: Tensor | None) -> tuple[Tensor, ...]:
+    return _retention_backward(*ctx.saved_tensors, dy)
+
+
+_retention.register_autograd(_backward, setup_context=_setup_context)

@@ -1,0 +1,232 @@
+"""Every backend against the naive one, in values and gradients."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from mmdefocus.ops import available_backends, retention
+
+NAMES = ('q', 'k', 'v', 'log_decay')
+BACKENDS = list(available_backends('cpu')['retention'])
+FAST_BACKENDS = [name for name in BACKENDS if name != 'naive']
+
+
+def make_inputs(batch=2, heads=3, length=23, width=6, value_width=5, dtype=torch.float64):
+    """Returns q, k, v, log_decay, the first three in the layout of a mixer, `(B, L, H, K)`."""
+    generator = torch.Generator().manual_seed(0)
+
+    def normal(size):
+        shape = (batch, length, heads, size)
+        return torch.randn(shape, generator=generator, dtype=torch.float64).transpose(1, 2)
+
+    q, k, v = normal(width) * width**-0.5, normal(width), normal(value_width)
+    return tuple(x.to(dtype) for x in (q, k, v, -torch.logspace(-3, 0, heads)))
+
+
+def run_with_gradients(inputs, backend):
+    leaves = [x.detach().requires_grad_() for x in inputs]
+    y = retention(*leaves, backend=backend)
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype)
+    return y, torch.autograd.grad(y, leaves, dy)
+
+
+def relative_error(actual, expected):
+    error, size = (actual.double() - expected.double()).norm(), expected.double().norm()
+    return (error / size if size else error).item()  # one token has no gradient of log_decay
+
+
+def test_the_naive_backend_is_the_formula():
+    q, k, v, log_decay = make_inputs(length=9)
+    expected = torch.zeros_like(v)
+    for t in range(9):
+        for s in range(t + 1):
+            decay = torch.exp(log_decay * (t - s))[:, None]
+            expected[:, :, t] += decay * (q[:, :, t] * k[:, :, s]).sum(-1, True) * v[:, :, s]
+    torch.testing.assert_close(retention(q, k, v, log_decay, backend='naive'), expected)
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        {'length': 1},
+        {'length': 2},
+        {'length': 127},
+        {'length': 128},
+        {'length': 129},
+        {'length': 301},
+        {'batch': 1, 'heads': 1},
+        {'width': 1, 'value_width': 1},
+        {'width': 32, 'value_width': 64, 'length': 150},
+    ],
+    ids=str,
+)
+def test_equals_naive_in_values_and_gradients(backend, sizes):
+    inputs = make_inputs(**sizes)
+    expected, expected_grads = run_with_gradients(inputs, 'naive')
+    y, grads = run_with_gradients(inputs, backend)
+    assert relative_error(y, expected) < 1e-12
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        assert relative_error(grad, expected_grad) < 1e-12
+
+
+TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('dtype', TOLERANCES)
+def test_each_dtype_keeps_its_accuracy(backend, dtype):
+    """The error stays near the rounding of the inputs and outputs: sums are float32."""
+    inputs = make_inputs(length=197, dtype=dtype)
+    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
+    y, grads = run_with_gradients(inputs, backend)
+    assert y.dtype == dtype
+    assert relative_error(y, expected) < TOLERANCES[dtype]
+    for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
+        assert grad.dtype == x.dtype
+        assert relative_error(grad, expected_grad) < 2 * TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_autocast_leaves_it_in_float32(backend):
+    inputs = make_inputs(length=140, dtype=torch.float32)
+    expected, expected_grads = run_with_gradients(inputs, backend)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        y, grads = run_with_gradients(inputs, backend)
+    assert torch.equal(y, expected)
+    assert all(map(torch.equal, grads, expected_grads))
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_any_strides_do(backend):
+    inputs = make_inputs(length=131)
+    expected, expected_grads = run_with_gradients(inputs, backend)
+    scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
+    assert not any(x.is_contiguous() for x in scattered)
+    y, grads = run_with_gradients(scattered, backend)
+    torch.testing.assert_close(y, expected)
+    torch.testing.assert_close(grads, expected_grads)
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('log_decay', [-100.0, -1e-6, 0.0])
+def test_extreme_decay_is_exact(backend, dtype, log_decay):
+    q, k, v, rates = make_inputs(length=301, dtype=dtype)
+    inputs = (q, k, v, torch.full_like(rates, log_decay))
+    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
+    y, grads = run_with_gradients(inputs, backend)
+    tolerance = 1e-12 if dtype == torch.float64 else 2e-6
+    assert relative_error(y, expected) < tolerance
+    for grad, expected_grad in zip(grads[:3], expected_grads[:3], strict=True):
+        assert relative_error(grad, expected_grad) < tolerance
+    error = relative_error(grads[3], expected_grads[3])
+    vanishing = expected_grads[3].abs().max() < 1e-30  # at -100: below eps², counts as 0
+    assert grads[3].abs().max() < 1e-30 if vanishing else error < 10 * tolerance
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('name', NAMES)
+def test_nan_comes_through(backend, name):
+    inputs = dict(zip(NAMES, make_inputs(batch=1, length=140), strict=True))
+    inputs[name] = inputs[name].clone()
+    inputs[name][(1,) if name == 'log_decay' else (0, 1, 130)] = float('nan')
+    y = retention(**inputs, backend=backend)
+    seen = {'q': slice(130, 131), 'log_decay': slice(1, None)}.get(name, slice(130, None))
+    assert y[0, 1, seen].isnan().all()
+    assert y[0, [0, 2]].isfinite().all()
+    if name in ('q', 'k'):
+        assert y[0, 1, :130].isfinite().all()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_gradcheck(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(batch=1, heads=2, length=5, width=3)]
+    assert gradcheck(lambda *x: retention(*x, backend=backend), inputs)
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_double_backward_is_a_clear_error(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(length=5)]
+    y = retention(*inputs, backend=backend)
+    grad = torch.autograd.grad(y.sum(), inputs[0], create_graph=True)[0]
+    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
+        grad.sum().backward()
+
+
+@pytest.mark.parametrize(('backend', 'share'), [('parallel', 0.0), ('chunkwise', 4 / 385)])
+def test_the_backward_keeps_far_less_than_all_states(backend, share):
+    """Beside its inputs: nothing, or the state between chunks, here 4 of 385."""
+    q, k, v, log_decay = (x.requires_grad_() for x in make_inputs(length=385))
+    kept = 0
+
+    def count(tensor):
+        nonlocal kept
+        kept += tensor.numel()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        retention(q, k, v, log_decay, backend=backend)
+    all_states = q.numel() * v.shape[-1]
+    assert kept - sum(x.numel() for x in (q, k, v, log_decay)) == pytest.approx(share * all_states)
+
+
+@pytest.mark.parametrize(('length', 'backend'), [(192, 'parallel'), (193, 'chunkwise')])
+def test_auto_takes_the_backend_with_fewer_products(monkeypatch, length, backend):
+    monkeypatch.delenv('MMDEFOCUS_BACKEND', raising=False)
+    inputs = make_inputs(batch=1, heads=1, length=length, width=64, value_width=64)
+    y = retention(*(x.requires_grad_() for x in inputs))
+    assert f'retention_{backend}' in y.grad_fn.name()
+
+
+@pytest.mark.parametrize('backend', FAST_BACKENDS)
+def test_custom_operator_keeps_the_rules_of_torch(backend):
+    inputs = [x.requires_grad_() for x in make_inputs(length=130)]
+    torch.library.opcheck(getattr(torch.ops.mmdefocus, f'retention_{backend}'), inputs)
+
+
+@pytest.mark.parametrize('backend', ['auto', *FAST_BACKENDS])
+def test_compiles_without_a_graph_break(backend):
+    inputs = make_inputs(length=140)
+    expected, expected_grads = run_with_gradients(inputs, backend)
+    compiled = torch.compile(
+        lambda *x: retention(*x, backend=backend), fullgraph=True, backend='aot_eager'
+    )
+    leaves = [x.requires_grad_() for x in inputs]
+    y = compiled(*leaves)
+    torch.testing.assert_close(y, expected)
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+    torch.testing.assert_close(torch.autograd.grad(y, leaves, dy), expected_grads)
+
+
+class Retention(torch.nn.Module):
+    def forward(self, q, k, v, log_decay):
+        return retention(q, k, v, log_decay)
+
+
+def test_exports():
+    inputs = make_inputs(length=140)
+    program = torch.export.export(Retention(), inputs)
+    torch.testing.assert_close(program.module()(*inputs), retention(*inputs))
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'found'),
+    [
+        ('q', torch.ones(3, 23, 6), r'\(3, 23, 6\)'),
+        ('k', torch.ones(2, 3, 23, 7), r'\(2, 3, 23, 6\).*\(2, 3, 23, 7\)'),
+        ('v', torch.ones(2, 3, 22, 5), r'\(2, 3, 23, 6\).*\(2, 3, 22, 5\)'),
+        ('v', torch.ones(3, 23, 5), r'\(2, 3, 23, 6\).*\(3, 23, 5\)'),
+        ('log_decay', torch.ones(4), r'\(2, 3, 23, 6\).*\(4,\)'),
+        ('log_decay', torch.ones(3, 1), r'\(3,\).*\(3, 1\)'),
+        ('k', torch.ones(2, 3, 23, 6, dtype=torch.int64), 'int64'),
+        ('v', torch.ones(2, 3, 23, 5, device='meta'), 'meta'),
+    ],
+)
+def test_bad_input_is_named(name, value, found):
+    inputs = dict(zip(NAMES, make_inputs(), strict=True))
+    inputs[name] = value
+    with pytest.raises(ValueError, match=f'^{name}:.*{found}'):
+        retention(**inputs)
