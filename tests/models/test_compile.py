@@ -1,4 +1,4 @@
-"""What torch.compile and torch.export need: every operator has a fake kernel and no hidden branch."""
+"""For torch.compile and torch.export every operator needs a fake kernel and no hidden branch."""
 
 import pytest
 import torch
