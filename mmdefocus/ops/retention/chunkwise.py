@@ -96,10 +96,13 @@ def _(
 
 
 def _setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
     ctx.save_for_backward(*inputs, output[1])
 
 
-def _backward(ctx, dy: Tensor, _dstates: Tensor | None) -> tuple[Tensor, ...]:
+def _backward(ctx, dy: Tensor | None, _dstates: None) -> tuple[Tensor | None, ...]:
+    if dy is None:
+        return (None,) * 4
     return _retention_backward(*ctx.saved_tensors, dy)
 
 
