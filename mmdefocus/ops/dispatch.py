@@ -51,8 +51,6 @@ def select(
     return _OPERATORS[operator][_choose(operator, backend, device, prefer)].run
 
 
-# torch.compile takes the name as a constant and does not trace the probes
-@torch.compiler.assume_constant_result
 def _choose(operator: str, backend: str, device: torch.device, prefer: str | None) -> str:
     backends = _OPERATORS[operator]
     source = 'backend'
@@ -74,6 +72,11 @@ def _choose(operator: str, backend: str, device: torch.device, prefer: str | Non
     if reason is not None:
         raise ValueError(f'{source}: {backend!r} cannot run {operator} on {device}: {reason}')
     return backend
+
+
+# torch.compile takes the name as a constant and does not trace the probes. This is all that
+# torch.compiler.assume_constant_result does, which would import the whole compiler for it.
+_choose._dynamo_marked_constant = True
 
 
 def available_backends(device: str | torch.device | None = None) -> dict[str, dict[str, str]]:

@@ -1,0 +1,1 @@
+"""What the tools in tools/benchmark share; needs torch and rich."""

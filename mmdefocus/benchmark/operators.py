@@ -1,0 +1,158 @@
+"""The operators of the mixers, and what other packages have that computes the same."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .. import ops
+from ..errors import one_line
+
+CONV_KERNEL = 4
+GROUP_SIZE = 64
+HEAD_SIZE = 64
+DTYPES = {'float32': torch.float32, 'float64': torch.float64, 'bfloat16': torch.bfloat16}
+
+
+class Shape(NamedTuple):
+    """Batch, tokens, channels inside the mixer, states per channel (of Mamba)."""
+
+    batch: int
+    length: int
+    channels: int
+    state: int
+
+
+class Operator(NamedTuple):
+    """How to call an operator, and functions of other packages that compute the same.
+
+    `arguments(shape, dtype)` returns the inputs and the gradient of the output; a peer is loaded
+    by a function, which raises what its import raises.
+    """
+
+    arguments: Callable[[Shape, torch.dtype], tuple[list[Tensor], Tensor | list[Tensor]]]
+    call: Callable[..., Tensor | tuple[Tensor, ...]]
+    peers: dict[str, Callable[[], Callable[..., Tensor]]]
+
+
+def scan_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """Views `(B, D, L)` of `(B, L, D)` tensors, as the mixer has them."""
+    batch, length, channels, state = shape
+    wide = torch.promote_types(dtype, torch.float32)
+    u, dy = (torch.randn(batch, length, channels, dtype=dtype).mT for _ in range(2))
+    delta = F.softplus(torch.randn(batch, length, channels, dtype=wide) - 4).mT
+    A = -torch.arange(1.0, state + 1, dtype=wide).repeat(channels, 1)
+    B, C = (torch.randn(batch, length, state, dtype=dtype).mT for _ in range(2))
+    return [u, delta, A, B, C], dy
+
+
+def conv_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """The input is one half of a projection's output, as in the mixer."""
+    batch, length, channels, _ = shape
+    x = torch.randn(batch, length, 2 * channels, dtype=dtype)[..., :channels]
+    weight, bias = torch.randn(channels, CONV_KERNEL), torch.randn(channels)
+    return [x, weight.to(dtype), bias.to(dtype)], torch.randn(batch, length, channels, dtype=dtype)
+
+
+def norm_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """Scan output, scan input, D and the gate."""
+    batch, length, channels, _ = shape
+    y, u, dy = (torch.randn(batch, length, channels, dtype=dtype) for _ in range(3))
+    z = torch.randn(batch, length, 2 * channels, dtype=dtype)[..., channels:]
+    return [y, u, torch.ones(channels, dtype=dtype), z], dy
+
+
+def gated_norm(*inputs: Tensor, backend: str) -> Tensor:
+    group_size = min(GROUP_SIZE, inputs[0].shape[-1])
+    return ops.gated_group_rms_norm(*inputs, group_size, backend=backend)
+
+
+def heads_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """Queries, keys, values `(B, H, L, K)` with K = 64 and H = D / K, as views, and log decays."""
+    batch, length, channels, _ = shape
+    size = min(HEAD_SIZE, channels)
+    q, k, v, dy = (
+        torch.randn(batch, length, channels // size, size, dtype=dtype).transpose(1, 2)
+        for _ in range(4)
+    )
+    log_decay = -torch.logspace(-1, -4, channels // size, dtype=dtype)
+    return [q, k, v, log_decay], dy
+
+
+def matrix_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
+    """Inputs and weights of in_proj, x_proj, dt_proj and out_proj, with C = D/2, rank = D/32."""
+    batch, length, channels, state = shape
+    embed, rank = channels // 2, max(1, channels // 32)
+    sizes = ((embed, 2 * channels), (channels, rank + 2 * state), (rank, channels))
+    inputs, gradients = [], []
+    for before, after in (*sizes, (channels, embed)):
+        inputs.append(torch.randn(batch, length, before, dtype=dtype))
+        inputs.append(torch.randn(after, before, dtype=dtype))
+        gradients.append(torch.randn(batch, length, after, dtype=dtype))
+    return inputs, gradients
+
+
+def matrix_products(*inputs: Tensor, backend: str) -> tuple[Tensor, ...]:
+    return tuple(map(F.linear, inputs[::2], inputs[1::2]))
+
+
+def load_mambapy() -> Callable[..., Tensor]:
+    """The parallel scan of mambapy, in its layout `(B, L, D)`."""
+    from mambapy.pscan import pscan
+
+    def selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        step = delta.mT.unsqueeze(-1)
+        inputs = step * B.mT.unsqueeze(2) * u.mT.unsqueeze(-1)
+        return (pscan(torch.exp(step * A), inputs) @ C.mT.unsqueeze(-1)).squeeze(-1).mT
+
+    return selective_scan
+
+
+def load_mamba_ssm() -> Callable[..., Tensor]:
+    """The reference of mamba_ssm in plain torch; its module needs the compiled one to import."""
+    from mamba_ssm.ops.selective_scan_interface import selective_scan_ref
+
+    return selective_scan_ref
+
+
+def load_conv1d() -> Callable[..., Tensor]:
+    """Depthwise convolution as torch.nn.Conv1d computes it, `(B, D, L)`."""
+
+    def conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        channels, width = weight.shape
+        y = F.conv1d(x.mT, weight.unsqueeze(1), bias, padding=width - 1, groups=channels)
+        return F.silu(y[..., : x.shape[1]]).mT
+
+    return conv1d
+
+
+OPERATORS = {
+    'selective_scan': Operator(
+        scan_arguments,
+        ops.selective_scan,
+        {'mambapy': load_mambapy, 'mamba_ssm': load_mamba_ssm},
+    ),
+    'causal_conv1d': Operator(conv_arguments, ops.causal_conv1d, {'Conv1d': load_conv1d}),
+    'gated_group_rms_norm': Operator(norm_arguments, gated_norm, {}),
+    'retention': Operator(heads_arguments, ops.retention, {}),
+    'decayed_attention': Operator(heads_arguments, ops.decayed_attention, {}),
+    'matrix_products': Operator(matrix_arguments, matrix_products, {}),
+}
+
+
+def candidates(name: str) -> dict[str, Callable[..., Tensor] | str]:
+    """Returns the backends of an operator and its peers: the function, or why there is none."""
+    operator = OPERATORS[name]
+    found = {}
+    for backend, state in ops.available_backends('cpu').get(name, {'torch': 'available'}).items():
+        call = partial(operator.call, backend=backend)
+        found[backend] = call if state == 'available' else state
+    for peer, load in operator.peers.items():
+        try:
+            found[peer] = load()
+        except Exception as error:  # a broken installation may raise anything
+            found[peer] = one_line(error)
+    return found
