@@ -101,6 +101,18 @@ def test_each_dtype_keeps_its_accuracy(backend, dtype):
         assert relative_error(grad, expected_grad) < 2 * TOLERANCES[dtype]
 
 
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_autocast_leaves_the_recurrence_in_float32(backend):
+    inputs = make_inputs(dtype=torch.float32)
+    expected, expected_grads = run_with_gradients(inputs, backend)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        y, grads = run_with_gradients(inputs, backend)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-6)
+    for grad, expected_grad in zip(grads, expected_grads, strict=True):
+        assert relative_error(grad, expected_grad) < 1e-5
+
+
 @pytest.mark.parametrize('backend', FAST_BACKENDS)
 def test_any_strides_do(backend):
     inputs = make_inputs(length=31)

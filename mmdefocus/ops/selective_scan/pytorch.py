@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
+from ..autocast import without_autocast
 
+
+@without_autocast
 def pytorch_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     """See `selective_scan`."""
     return _ChunkedScan.apply(u, delta, A, B, C)
@@ -69,33 +72,40 @@ class _ChunkedScan(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor, ...]:
-        u, delta, A, B, C, before = ctx.saved_tensors
-        dtype = before.dtype
-        rates = A.to(dtype)
-        du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
-        dA = torch.zeros_like(rates)
-        carry = torch.zeros_like(before[0])  # gradient that later chunks send to the state
-        for index, chunk in reversed(list(enumerate(_chunks(u.shape[2])))):
-            u_c, delta_c, B_c, C_c = (_time_first(x, chunk, dtype) for x in (u, delta, B, C))
-            dy_c = _time_first(dy, chunk, dtype)
-            decay, states = _chunk_states(u_c, delta_c, rates, B_c, before[index])
+        return _backward(dy, *ctx.saved_tensors)
 
-            dC_c = torch.einsum('kbd,kbdn->kbn', dy_c, states)
-            dstates = dy_c.unsqueeze(-1) * C_c.unsqueeze(2)
-            dstates[-1] += carry
-            for t in range(len(dstates) - 1, 0, -1):
-                dstates[t - 1].addcmul_(decay[t], dstates[t])
-            carry = decay[0] * dstates[0]
 
-            dinput = (dstates @ B_c.unsqueeze(-1)).squeeze(-1)
-            dB_c = torch.einsum('kbd,kbdn->kbn', delta_c * u_c, dstates)
-            # decay becomes the gradient of the exponent delta * A
-            decay[0] *= before[index]
-            decay[1:] *= states[:-1]
-            dexponent = decay.mul_(dstates)
-            dA += torch.einsum('kbdn,kbd->dn', dexponent, delta_c)
-            ddelta_c = (dexponent * rates).sum(-1) + dinput * u_c
+@without_autocast
+def _backward(
+    dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, before: Tensor
+) -> tuple[Tensor, ...]:
+    """Returns the gradients of u, delta, A, B and C; `before` holds the states between chunks."""
+    dtype = before.dtype
+    rates = A.to(dtype)
+    du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
+    dA = torch.zeros_like(rates)
+    carry = torch.zeros_like(before[0])  # gradient that later chunks send to the state
+    for index, chunk in reversed(list(enumerate(_chunks(u.shape[2])))):
+        u_c, delta_c, B_c, C_c = (_time_first(x, chunk, dtype) for x in (u, delta, B, C))
+        dy_c = _time_first(dy, chunk, dtype)
+        decay, states = _chunk_states(u_c, delta_c, rates, B_c, before[index])
 
-            for grad, part in ((du, dinput * delta_c), (ddelta, ddelta_c), (dB, dB_c), (dC, dC_c)):
-                grad[..., chunk] = part.permute(1, 2, 0)
-        return du, ddelta, dA.to(A.dtype), dB, dC
+        dC_c = torch.einsum('kbd,kbdn->kbn', dy_c, states)
+        dstates = dy_c.unsqueeze(-1) * C_c.unsqueeze(2)
+        dstates[-1] += carry
+        for t in range(len(dstates) - 1, 0, -1):
+            dstates[t - 1].addcmul_(decay[t], dstates[t])
+        carry = decay[0] * dstates[0]
+
+        dinput = (dstates @ B_c.unsqueeze(-1)).squeeze(-1)
+        dB_c = torch.einsum('kbd,kbdn->kbn', delta_c * u_c, dstates)
+        # decay becomes the gradient of the exponent delta * A
+        decay[0] *= before[index]
+        decay[1:] *= states[:-1]
+        dexponent = decay.mul_(dstates)
+        dA += torch.einsum('kbdn,kbd->dn', dexponent, delta_c)
+        ddelta_c = (dexponent * rates).sum(-1) + dinput * u_c
+
+        for grad, part in ((du, dinput * delta_c), (ddelta, ddelta_c), (dB, dB_c), (dC, dC_c)):
+            grad[..., chunk] = part.permute(1, 2, 0)
+    return du, ddelta, dA.to(A.dtype), dB, dC
