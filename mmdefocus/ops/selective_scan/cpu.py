@@ -6,10 +6,10 @@ import math
 import torch
 from torch import Tensor
 
-from ..native import call, num_threads, strided
+from ..native import call, num_threads
 
-VECTOR_BYTES = 64
 MAX_CHUNK = 32
+PANEL = 64  # channels; the states are kept in whole panels, of so many channels or a fraction
 
 
 class _Sizes(ctypes.Structure):
@@ -23,28 +23,43 @@ class _Sizes(ctypes.Structure):
     ]
 
 
+class _Sequence(ctypes.Structure):
+    """`Sequence` of the C++ source, `(B, D, L)` or `(B, N, L)` of any strides."""
+
+    _fields_ = [
+        ('data', ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ('batch', 'channel', 'time', 'is_bfloat16')),
+    ]
+
+    @classmethod
+    def of(cls, x: Tensor) -> '_Sequence':
+        return cls(x.data_ptr(), *x.stride(), x.dtype == torch.bfloat16)
+
+
 def cpu_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """See `selective_scan`. bfloat16 and float16 are widened to float32 first."""
+    """See `selective_scan`. bfloat16 is read and written as it is; float16 is widened first."""
     dtype = torch.promote_types(u.dtype, torch.float32)
-    A = A.to(dtype).contiguous()
-    y, _ = _scan(u.to(dtype), delta.to(dtype), A, B.to(dtype), C.to(dtype))
+    readable = (dtype, torch.bfloat16) if dtype == torch.float32 else (dtype,)
+    sequences = (x if x.dtype in readable else x.to(dtype) for x in (u, delta, B, C))
+    wide_u, delta, B, C = sequences
+    y, _ = _scan(wide_u, delta, A.to(dtype).contiguous(), B, C)
     return y.to(u.dtype)
 
 
 @torch.library.custom_op('mmdefocus::selective_scan_cpu', mutates_args=(), device_types='cpu')
 def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns y and the states kept for the backward, lanes of channels last."""
+    """Returns y and the states kept for the backward; computes in the dtype of A."""
     sizes = _sizes(u, A)
     y = _empty_like(u)
-    kept = u.new_empty(_kept_shape(sizes, u.dtype))
-    inputs = (*strided(u, delta), A, *strided(B, C))
-    call('selective_scan_forward', u.dtype, sizes, *inputs, *strided(y), kept)
+    kept = A.new_empty(_kept_shape(sizes))
+    u, delta, B, C, out = (_Sequence.of(x) for x in (u, delta, B, C, y))
+    call('selective_scan_forward', A.dtype, sizes, u, delta, A, B, C, out, kept)
     return y, kept
 
 
 @_scan.register_fake
 def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    return _empty_like(u), u.new_empty(_kept_shape(_sizes(u, A), u.dtype))
+    return _empty_like(u), A.new_empty(_kept_shape(_sizes(u, A)))
 
 
 @torch.library.custom_op(
@@ -56,12 +71,13 @@ def _scan_backward(
     """Returns the gradients of u, delta, A, B and C."""
     sizes = _sizes(u, A)
     du, ddelta = _empty_like(u), _empty_like(delta)
-    dA = u.new_empty(sizes.batch, *A.shape)
-    dB, dC = (u.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
-    inputs = (*strided(u, delta), A, *strided(B, C, dy), kept)
-    outputs = (*strided(du, ddelta), dA, dB, dC)
-    call('selective_scan_backward', u.dtype, sizes, *inputs, *outputs)
-    return du, ddelta, dA.sum(0), dB.sum(0).mT, dC.sum(0).mT
+    dA = A.new_empty(sizes.batch, *A.shape)
+    dB, dC = (A.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
+    inputs = (_Sequence.of(x) for x in (u, delta, B, C, dy))
+    u, delta, in_B, in_C, dy = inputs
+    outputs = (_Sequence.of(du), _Sequence.of(ddelta), dA, dB, dC)
+    call('selective_scan_backward', A.dtype, sizes, u, delta, A, in_B, in_C, dy, kept, *outputs)
+    return du, ddelta, dA.sum(0), dB.sum(0).mT.to(B.dtype), dC.sum(0).mT.to(C.dtype)
 
 
 @_scan_backward.register_fake
@@ -95,7 +111,6 @@ def _empty_like(x: Tensor) -> Tensor:
 
 def _sizes(u: Tensor, A: Tensor) -> _Sizes:
     batch, channels, length = u.shape
-    blocks = math.ceil(channels * u.element_size() / VECTOR_BYTES)
     return _Sizes(
         batch=batch,
         channels=channels,
@@ -103,12 +118,11 @@ def _sizes(u: Tensor, A: Tensor) -> _Sizes:
         state=A.shape[1],
         chunk=min(MAX_CHUNK, max(1, math.isqrt(length))),
         # enough work for 32 threads; of the shapes alone, so that sums are the same on any machine
-        groups=min(blocks, math.ceil(32 / batch)),
+        groups=min(math.ceil(channels / PANEL), math.ceil(32 / batch)),
         threads=num_threads(),
     )
 
 
-def _kept_shape(sizes: _Sizes, dtype: torch.dtype) -> tuple[int, ...]:
-    lanes = VECTOR_BYTES // dtype.itemsize
-    blocks, chunks = math.ceil(sizes.channels / lanes), math.ceil(sizes.length / sizes.chunk)
-    return sizes.batch, blocks, chunks, sizes.state, lanes
+def _kept_shape(sizes: _Sizes) -> tuple[int, ...]:
+    chunks, panels = math.ceil(sizes.length / sizes.chunk), math.ceil(sizes.channels / PANEL)
+    return sizes.batch, chunks, panels * sizes.state, PANEL

@@ -1,267 +1,357 @@
 // The selective scan on a CPU: sequential in time, parallel over channels. The mathematics, what is
 // kept and why the result does not depend on the number of threads is in ../README.md.
 
+#include <algorithm>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 #include "simd.h"
 
 namespace {
 
-// A tensor (B, D, L) or (B, N, L) with the strides of its dimensions in elements.
-template <typename T>
+// A tensor (B, D, L) or (B, N, L) with the strides of its dimensions in elements. It holds bfloat16,
+// or the type T of the computation.
 struct Sequence {
-    T* data;
+    void* data;
     int64_t batch, channel, time;
+    int64_t is_bfloat16;
 
-    T* at(int64_t b, int64_t c, int64_t t) const {
-        return data + b * batch + c * channel + t * time;
-    }
-
-    // Rows lie pages apart, where the hardware does not look ahead. A hint never faults, so the ends
-    // of the sequence need no care.
-    void prefetch(int64_t b, int64_t c, int64_t t) const {
-        __builtin_prefetch(reinterpret_cast<const void*>(
-            reinterpret_cast<uintptr_t>(data) + (b * batch + c * channel + t * time) * sizeof(T)));
+    template <typename S>
+    S* at(int64_t b, int64_t c, int64_t t) const {
+        return static_cast<S*>(data) + b * batch + c * channel + t * time;
     }
 };
 
-constexpr int64_t prefetch_distance = 8;  // tokens
+template <typename T, typename F>
+inline auto with_element_type(const Sequence& sequence, F f) {
+    if constexpr (std::is_same_v<T, float>)
+        if (sequence.is_bfloat16) return f(BFloat16{});
+    return f(T{});
+}
 
 struct Sizes {
     int64_t batch, channels, length, state;
     int64_t chunk;   // tokens between two kept states
-    int64_t groups;  // parts of the channels whose shares of dB and dC are summed apart
+    int64_t groups;  // parts of the channels, a task each
     int threads;
 
     int64_t chunks() const { return (length + chunk - 1) / chunk; }
 };
 
-// A block is as many channels as a vector has lanes; the last one may be smaller.
+// Channels [channel, channel + Row::lanes) of an image, of which only those below `channels` exist.
 template <typename T>
-struct Block {
-    static constexpr int lanes = Simd<T>::lanes;
-    int64_t index, first;
-    int count;
+struct Panel {
+    int64_t image, channel, channels;
 
-    Block(const Sizes& sizes, int64_t index) : index(index), first(index * lanes) {
-        const int64_t left = sizes.channels - first;
-        count = left < lanes ? int(left) : lanes;
+    int count(int part) const {
+        const int64_t left = channels - channel - part * Simd<T>::lanes;
+        return int(std::clamp<int64_t>(left, 0, Simd<T>::lanes));
     }
-    static int64_t number(const Sizes& sizes) { return (sizes.channels + lanes - 1) / lanes; }
+
+    // Calls f(part, first channel of the part, its number of channels).
+    template <typename F>
+    void for_each_part(F f) const {
+        for (int i = 0; i < Row<T>::lanes / Simd<T>::lanes; ++i)
+            if (count(i) > 0) f(i, channel + i * Simd<T>::lanes, count(i));
+    }
+
+    Row<T> load(const Sequence& from, int64_t t) const {
+        return with_element_type<T>(from, [&](auto element) {
+            Row<T> row{};
+            for_each_part([&](int i, int64_t c, int n) {
+                row.part[i] = ::load(from.at<const decltype(element)>(image, c, t), from.channel, n);
+            });
+            return row;
+        });
+    }
+
+    void store(const Sequence& to, int64_t t, const Row<T>& row) const {
+        with_element_type<T>(to, [&](auto element) {
+            for_each_part([&](int i, int64_t c, int n) {
+                ::store(to.at<decltype(element)>(image, c, t), to.channel, n, row.part[i]);
+            });
+        });
+    }
+
+    // Rows lie pages apart, where the hardware does not look ahead.
+    void prefetch(const Sequence& from, int64_t t) const {
+        with_element_type<T>(from, [&](auto element) {
+            for_each_part([&](int, int64_t c, int) {
+                ::prefetch(from.at<const decltype(element)>(image, c, t));
+            });
+        });
+    }
 };
 
-// N is the state size if it is known to the compiler, else 0.
-template <typename T, int N>
-void forward_block(const Sizes& sizes, int64_t b, int64_t block_index, Sequence<const T> u,
-                   Sequence<const T> delta, const T* A, Sequence<const T> B, Sequence<const T> C,
-                   Sequence<T> y, Vec<T>* kept) {
-    const int64_t states = N ? N : sizes.state;
-    const Block<T> block(sizes, block_index);
-    std::vector<Vec<T>> heap(N ? 0 : 2 * states);
-    Vec<T> fixed[N ? 2 * N : 1];
-    Vec<T>* h = N ? fixed : heap.data();
-    Vec<T>* rate = h + states;
-    for (int64_t n = 0; n < states; ++n) {
-        h[n] = Vec<T>{};
-        rate[n] = load(A + block.first * states + n, states, block.count);
-    }
-    for (int64_t t = 0; t < sizes.length; ++t) {
-        if (t % sizes.chunk == 0)
-            for (int64_t n = 0; n < states; ++n) *kept++ = h[n];
-        u.prefetch(b, block.first, t + prefetch_distance);
-        delta.prefetch(b, block.first, t + prefetch_distance);
-        y.prefetch(b, block.first, t + prefetch_distance);
-        const Vec<T> d = load(delta.at(b, block.first, t), delta.channel, block.count);
-        const Vec<T> input = d * load(u.at(b, block.first, t), u.channel, block.count);
-        const T* B_t = B.at(b, 0, t);
-        const T* C_t = C.at(b, 0, t);
-        Vec<T> out{};
-        for (int64_t n = 0; n < states; ++n) {
-            h[n] = vexp<T>(d * rate[n]) * h[n] + input * B_t[n * B.channel];
-            out += h[n] * C_t[n * C.channel];
-        }
-        store(y.at(b, block.first, t), y.channel, block.count, out);
-    }
-}
+struct Chunk {
+    int64_t index, first, count;  // `count` tokens from `first` on
 
-// Working memory of one thread: decays and states of a chunk, and the shares of dB and dC of the
-// chunk, still one a lane.
+    Chunk(const Sizes& sizes, int64_t index)
+        : index(index),
+          first(index * sizes.chunk),
+          count(std::min(sizes.chunk, sizes.length - first)) {}
+};
+
 template <typename T>
-struct Scratch {
-    std::vector<Vec<T>> decay, h, dB, dC;
-
-    explicit Scratch(const Sizes& sizes)
-        : decay(sizes.chunk * sizes.state),
-          h((sizes.chunk + 1) * sizes.state),
-          dB(sizes.chunk * sizes.state),
-          dC(sizes.chunk * sizes.state) {}
+struct Inputs {
+    Sequence u, delta;
+    const T* A;  // (D, N)
+    Sequence B, C;
 };
 
 template <typename T>
 struct Gradients {
-    Sequence<T> u, delta;
-    T* A;        // (B, D, N), to be summed over B
-    T *B, *C;    // (groups, B, L, N), to be summed over the groups
+    Sequence u, delta;
+    T* A;       // (B, D, N), to be summed over B
+    T *B, *C;   // (groups, B, L, N), to be summed over the groups
 };
 
-template <typename T, int N>
-void backward_chunk(const Sizes& sizes, int64_t b, const Block<T>& block, int64_t start,
-                    int64_t stop, Sequence<const T> u, Sequence<const T> delta, const Vec<T>* rate,
-                    Sequence<const T> B, Sequence<const T> C, Sequence<const T> dy,
-                    const Vec<T>* kept, const Gradients<T>& grad, Vec<T>* carry, Vec<T>* dA,
-                    Scratch<T>& scratch) {
-    const int64_t states = N ? N : sizes.state;
-    Vec<T>* h = scratch.h.data();
-    for (int64_t n = 0; n < states; ++n) h[n] = kept[n];
-    for (int64_t t = start; t < stop; ++t, h += states) {
-        u.prefetch(b, block.first, t + prefetch_distance);
-        delta.prefetch(b, block.first, t + prefetch_distance);
-        dy.prefetch(b, block.first, t);
-        const Vec<T> d = load(delta.at(b, block.first, t), delta.channel, block.count);
-        const Vec<T> input = d * load(u.at(b, block.first, t), u.channel, block.count);
-        const T* B_t = B.at(b, 0, t);
-        Vec<T>* decay = scratch.decay.data() + (t - start) * states;
-        for (int64_t n = 0; n < states; ++n) {
-            decay[n] = vexp<T>(d * rate[n]);
-            h[states + n] = decay[n] * h[n] + input * B_t[n * B.channel];
-        }
+// One task: some channels of one image, chunk after chunk, and in a chunk panel after panel. What a
+// chunk needs fits into the nearest caches.
+template <typename T>
+class Scan {
+public:
+    Scan(const Sizes& sizes, const Inputs<T>& in, Row<T>* kept, int64_t task)
+        : sizes(sizes),
+          in(in),
+          kept(kept),
+          image(task / sizes.groups),
+          group(task % sizes.groups),
+          first(panels() * group / sizes.groups),
+          last(panels() * (group + 1) / sizes.groups),
+          B(sizes.chunk * sizes.state),
+          C(sizes.chunk * sizes.state),
+          rate((last - first) * sizes.state),
+          state((last - first) * sizes.state),
+          u(sizes.chunk),
+          delta(sizes.chunk),
+          input(sizes.chunk),
+          sum(sizes.chunk) {
+        for (int64_t p = first; p < last; ++p)
+            for (int64_t n = 0; n < sizes.state; ++n)
+                panel(p).for_each_part([&](int i, int64_t c, int count) {
+                    rate[of_panel(p) + n].part[i] =
+                        load(in.A + c * sizes.state + n, sizes.state, count);
+                });
     }
-    for (int64_t t = stop - 1; t >= start; --t) {
-        h -= states;
-        grad.u.prefetch(b, block.first, t - prefetch_distance);
-        grad.delta.prefetch(b, block.first, t - prefetch_distance);
-        const int64_t offset = (t - start) * states;
-        const Vec<T>* decay = scratch.decay.data() + offset;
-        Vec<T>* dB = scratch.dB.data() + offset;
-        Vec<T>* dC = scratch.dC.data() + offset;
-        const Vec<T> d = load(delta.at(b, block.first, t), delta.channel, block.count);
-        const Vec<T> x = load(u.at(b, block.first, t), u.channel, block.count);
-        const Vec<T> g = load(dy.at(b, block.first, t), dy.channel, block.count);
-        const Vec<T> input = d * x;
-        const T* B_t = B.at(b, 0, t);
-        const T* C_t = C.at(b, 0, t);
-        Vec<T> dinput{}, ddelta{};
-        for (int64_t n = 0; n < states; ++n) {
-            dC[n] += g * h[states + n];
-            const Vec<T> dh = carry[n] + g * C_t[n * C.channel];
-            dB[n] += dh * input;
-            dinput += dh * B_t[n * B.channel];
-            carry[n] = dh * decay[n];
-            const Vec<T> dexponent = carry[n] * h[n];
-            dA[n] += dexponent * d;
-            ddelta += dexponent * rate[n];
-        }
-        store(grad.u.at(b, block.first, t), grad.u.channel, block.count, dinput * d);
-        store(grad.delta.at(b, block.first, t), grad.delta.channel, block.count,
-              ddelta + dinput * x);
-    }
-}
 
-template <typename T, int N>
-void backward_group(const Sizes& sizes, int64_t b, int64_t group, Sequence<const T> u,
-                    Sequence<const T> delta, const T* A, Sequence<const T> B, Sequence<const T> C,
-                    Sequence<const T> dy, const Vec<T>* kept, const Gradients<T>& grad) {
-    const int64_t states = N ? N : sizes.state;
-    const int64_t blocks = Block<T>::number(sizes);
-    const int64_t first = blocks * group / sizes.groups, last = blocks * (group + 1) / sizes.groups;
-    Scratch<T> scratch(sizes);
-    std::vector<Vec<T>> carry((last - first) * states), dA(carry.size()), rate(carry.size());
-    for (int64_t i = first; i < last; ++i) {
-        const Block<T> block(sizes, i);
-        for (int64_t n = 0; n < states; ++n)
-            rate[(i - first) * states + n] =
-                load(A + block.first * states + n, states, block.count);
-    }
-    for (int64_t c = sizes.chunks() - 1; c >= 0; --c) {
-        const int64_t start = c * sizes.chunk;
-        const int64_t stop = start + sizes.chunk < sizes.length ? start + sizes.chunk : sizes.length;
-        for (int64_t i = 0; i < (stop - start) * states; ++i) scratch.dB[i] = scratch.dC[i] = Vec<T>{};
-        for (int64_t i = first; i < last; ++i) {
-            const int64_t offset = (i - first) * states;
-            backward_chunk<T, N>(sizes, b, Block<T>(sizes, i), start, stop, u, delta,
-                                 rate.data() + offset, B, C, dy,
-                                 kept + ((b * blocks + i) * sizes.chunks() + c) * states, grad,
-                                 carry.data() + offset, dA.data() + offset, scratch);
-        }
-        const int64_t share = ((group * sizes.batch + b) * sizes.length + start) * states;
-        for (int64_t i = 0; i < (stop - start) * states; ++i) {
-            grad.B[share + i] = horizontal_sum<T>(scratch.dB[i]);
-            grad.C[share + i] = horizontal_sum<T>(scratch.dC[i]);
+    void forward(const Sequence& y) {
+        for (int64_t index = 0; index < sizes.chunks(); ++index) {
+            const Chunk chunk(sizes, index);
+            load_projections(chunk);
+            for (int64_t p = first; p < last; ++p) {
+                load_rows(chunk, panel(p));
+                std::copy_n(&state[of_panel(p)], sizes.state, kept_at(chunk, p));
+                for (int64_t n = 0; n < sizes.state; ++n) {
+                    prefetch(chunk, p, n, 1, {in.u, in.delta, y});
+                    forward_state(chunk, p, n);
+                }
+                for (int64_t t = 0; t < chunk.count; ++t)
+                    panel(p).store(y, chunk.first + t, sum[t]);
+            }
         }
     }
-    for (int64_t i = first; i < last; ++i) {
-        const Block<T> block(sizes, i);
-        T* dA_block = grad.A + (b * sizes.channels + block.first) * states;
-        for (int64_t n = 0; n < states; ++n)
-            store(dA_block + n, states, block.count, dA[(i - first) * states + n]);
-    }
-}
 
-template <typename T, int N>
-void forward(const Sizes& sizes, Sequence<const T> u, Sequence<const T> delta, const T* A,
-             Sequence<const T> B, Sequence<const T> C, Sequence<T> y, T* kept) {
-    const int64_t blocks = Block<T>::number(sizes);
-    const int64_t kept_per_block = sizes.chunks() * sizes.state;
+    void backward(const Sequence& dy, const Gradients<T>& grad) {
+        Tape tape(sizes, last - first);
+        for (int64_t index = sizes.chunks() - 1; index >= 0; --index) {
+            const Chunk chunk(sizes, index);
+            load_projections(chunk);
+            std::fill(tape.dB.begin(), tape.dB.end(), Vec<T>{});
+            std::fill(tape.dC.begin(), tape.dC.end(), Vec<T>{});
+            for (int64_t p = first; p < last; ++p) {
+                load_rows(chunk, panel(p));
+                for (int64_t t = 0; t < chunk.count; ++t) {
+                    tape.dy[t] = panel(p).load(dy, chunk.first + t);
+                    tape.ddelta[t] = Row<T>{};
+                }
+                for (int64_t n = 0; n < sizes.state; ++n) {
+                    prefetch(chunk, p, n, -1, {in.u, in.delta, dy, grad.u, grad.delta});
+                    recompute_state(chunk, p, n, tape);
+                    backward_state(chunk, p, n, tape);
+                }
+                store_gradients(chunk, panel(p), tape, grad);
+            }
+            store_shares(chunk, tape.dB, grad.B);
+            store_shares(chunk, tape.dC, grad.C);
+        }
+        for (int64_t p = first; p < last; ++p)
+            for (int64_t n = 0; n < sizes.state; ++n)
+                panel(p).for_each_part([&](int i, int64_t c, int count) {
+                    store(grad.A + (image * sizes.channels + c) * sizes.state + n, sizes.state,
+                          count, tape.dA[of_panel(p) + n].part[i]);
+                });
+    }
+
+private:
+    // What the backward alone needs: decays and states of one n along a chunk, sums for its rows,
+    // shares of dB and dC, (N, chunk), still one a lane.
+    struct Tape {
+        std::vector<Row<T>> dy, decay, h, ddelta, dA;
+        std::vector<Vec<T>> dB, dC;
+
+        Tape(const Sizes& sizes, int64_t panels)
+            : dy(sizes.chunk),
+              decay(sizes.chunk),
+              h(sizes.chunk + 1),
+              ddelta(sizes.chunk),
+              dA(panels * sizes.state),
+              dB(sizes.chunk * sizes.state),
+              dC(sizes.chunk * sizes.state) {}
+    };
+
+    int64_t panels() const { return (sizes.channels + Row<T>::lanes - 1) / Row<T>::lanes; }
+    int64_t of_panel(int64_t p) const { return (p - first) * sizes.state; }
+    Panel<T> panel(int64_t p) const { return {image, p * Row<T>::lanes, sizes.channels}; }
+
+    // The states of a panel before a chunk, (N,).
+    Row<T>* kept_at(const Chunk& chunk, int64_t p) const {
+        return kept + ((image * sizes.chunks() + chunk.index) * panels() + p) * sizes.state;
+    }
+
+    void load_projections(const Chunk& chunk) {
+        load_projection(chunk, in.B, B);
+        load_projection(chunk, in.C, C);
+    }
+
+    void load_projection(const Chunk& chunk, const Sequence& from, std::vector<T>& to) const {
+        with_element_type<T>(from, [&](auto element) {
+            for (int64_t t = 0; t < chunk.count; ++t)
+                for (int64_t n = 0; n < sizes.state; ++n)
+                    to[n * sizes.chunk + t] =
+                        T(*from.at<const decltype(element)>(image, n, chunk.first + t));
+        });
+    }
+
+    void load_rows(const Chunk& chunk, const Panel<T>& panel) {
+        for (int64_t t = 0; t < chunk.count; ++t) {
+            delta[t] = panel.load(in.delta, chunk.first + t);
+            u[t] = panel.load(in.u, chunk.first + t);
+            input[t] = delta[t] * u[t];
+            sum[t] = Row<T>{};
+        }
+    }
+
+    // Spreads the hints for the next panel, or that of the next chunk, over the states.
+    void prefetch(const Chunk& chunk, int64_t p, int64_t n, int step,
+                  std::initializer_list<Sequence> sequences) const {
+        const bool same_chunk = p + 1 < last;
+        const int64_t index = same_chunk ? chunk.index : chunk.index + step;
+        if (index < 0 || index >= sizes.chunks()) return;
+        const Chunk next(sizes, index);
+        for (int64_t t = n; t < next.count; t += sizes.state)
+            for (const Sequence& sequence : sequences)
+                panel(same_chunk ? p + 1 : first).prefetch(sequence, next.first + t);
+    }
+
+    void forward_state(const Chunk& chunk, int64_t p, int64_t n) {
+        const Row<T> a = rate[of_panel(p) + n];
+        Row<T> h = state[of_panel(p) + n];
+        const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
+        const Row<T> *d = delta.data(), *x = input.data();
+        Row<T>* y = sum.data();
+        for (int64_t t = 0; t < chunk.count; ++t) {
+            h = vexp(d[t] * a) * h + x[t] * B_n[t];
+            y[t] = y[t] + h * C_n[t];
+        }
+        state[of_panel(p) + n] = h;
+    }
+
+    void recompute_state(const Chunk& chunk, int64_t p, int64_t n, Tape& tape) const {
+        const Row<T> a = rate[of_panel(p) + n];
+        const T* B_n = B.data() + n * sizes.chunk;
+        const Row<T> *d = delta.data(), *x = input.data();
+        Row<T> *decay = tape.decay.data(), *states = tape.h.data();
+        Row<T> h = states[0] = kept_at(chunk, p)[n];
+        for (int64_t t = 0; t < chunk.count; ++t) {
+            decay[t] = vexp(d[t] * a);
+            h = decay[t] * h + x[t] * B_n[t];
+            states[t + 1] = h;
+        }
+    }
+
+    // `state` carries a_{t+1} g_{t+1} here, `sum` collects the gradient of delta u.
+    void backward_state(const Chunk& chunk, int64_t p, int64_t n, Tape& tape) {
+        const Row<T> a = rate[of_panel(p) + n];
+        const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
+        const Row<T> *d = delta.data(), *x = input.data(), *dy = tape.dy.data();
+        const Row<T> *decay = tape.decay.data(), *h = tape.h.data();
+        Row<T> *dinput = sum.data(), *ddelta = tape.ddelta.data();
+        Vec<T> *dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
+        Row<T> carry = state[of_panel(p) + n], dA = tape.dA[of_panel(p) + n];
+        for (int64_t t = chunk.count - 1; t >= 0; --t) {
+            const Row<T> g = carry + dy[t] * C_n[t];
+            add_parts(dC[t], dy[t] * h[t + 1]);
+            add_parts(dB[t], g * x[t]);
+            dinput[t] = dinput[t] + g * B_n[t];
+            carry = g * decay[t];
+            const Row<T> dexponent = carry * h[t];
+            dA = dA + dexponent * d[t];
+            ddelta[t] = ddelta[t] + dexponent * a;
+        }
+        state[of_panel(p) + n] = carry;
+        tape.dA[of_panel(p) + n] = dA;
+    }
+
+    static void add_parts(Vec<T>& sum, const Row<T>& row) {
+        for (const Vec<T>& part : row.part) sum += part;
+    }
+
+    void store_gradients(const Chunk& chunk, const Panel<T>& panel, const Tape& tape,
+                         const Gradients<T>& grad) const {
+        for (int64_t t = 0; t < chunk.count; ++t) {
+            panel.store(grad.u, chunk.first + t, sum[t] * delta[t]);
+            panel.store(grad.delta, chunk.first + t, tape.ddelta[t] + sum[t] * u[t]);
+        }
+    }
+
+    void store_shares(const Chunk& chunk, const std::vector<Vec<T>>& shares, T* to) const {
+        to += ((group * sizes.batch + image) * sizes.length + chunk.first) * sizes.state;
+        for (int64_t t = 0; t < chunk.count; ++t)
+            for (int64_t n = 0; n < sizes.state; ++n)
+                to[t * sizes.state + n] = horizontal_sum<T>(shares[n * sizes.chunk + t]);
+    }
+
+    const Sizes& sizes;
+    const Inputs<T>& in;
+    Row<T>* const kept;  // (B, chunks, panels, N)
+    const int64_t image, group;
+    const int64_t first, last;  // panels
+    std::vector<T> B, C;        // (N, chunk)
+    std::vector<Row<T>> rate, state;        // (panels, N)
+    std::vector<Row<T>> u, delta, input, sum;  // (chunk,), of one panel
+};
+
+template <typename T>
+void forward(const Sizes& sizes, const Inputs<T>& in, const Sequence& y, Row<T>* kept) {
 #pragma omp parallel for num_threads(sizes.threads) schedule(static) if (sizes.threads > 1)
-    for (int64_t i = 0; i < sizes.batch * blocks; ++i)
-        forward_block<T, N>(sizes, i / blocks, i % blocks, u, delta, A, B, C, y,
-                            reinterpret_cast<Vec<T>*>(kept) + i * kept_per_block);
+    for (int64_t task = 0; task < sizes.batch * sizes.groups; ++task)
+        Scan<T>(sizes, in, kept, task).forward(y);
 }
 
-template <typename T, int N>
-void backward(const Sizes& sizes, Sequence<const T> u, Sequence<const T> delta, const T* A,
-              Sequence<const T> B, Sequence<const T> C, Sequence<const T> dy, const T* kept,
+template <typename T>
+void backward(const Sizes& sizes, const Inputs<T>& in, const Sequence& dy, Row<T>* kept,
               const Gradients<T>& grad) {
 #pragma omp parallel for num_threads(sizes.threads) schedule(static) if (sizes.threads > 1)
-    for (int64_t i = 0; i < sizes.batch * sizes.groups; ++i)
-        backward_group<T, N>(sizes, i / sizes.groups, i % sizes.groups, u, delta, A, B, C, dy,
-                             reinterpret_cast<const Vec<T>*>(kept), grad);
-}
-
-template <typename T>
-Sequence<T> sequence(T* data, const int64_t* strides) {
-    return {data, strides[0], strides[1], strides[2]};
-}
-
-template <typename T>
-void forward_any(const Sizes* s, const T* u, const int64_t* u_strides, const T* delta,
-                 const int64_t* delta_strides, const T* A, const T* B, const int64_t* B_strides,
-                 const T* C, const int64_t* C_strides, T* y, const int64_t* y_strides, T* kept) {
-    const auto run = s->state == 16 ? forward<T, 16> : s->state == 8 ? forward<T, 8> : forward<T, 0>;
-    run(*s, sequence(u, u_strides), sequence(delta, delta_strides), A, sequence(B, B_strides),
-        sequence(C, C_strides), sequence(y, y_strides), kept);
-}
-
-template <typename T>
-void backward_any(const Sizes* s, const T* u, const int64_t* u_strides, const T* delta,
-                  const int64_t* delta_strides, const T* A, const T* B, const int64_t* B_strides,
-                  const T* C, const int64_t* C_strides, const T* dy, const int64_t* dy_strides,
-                  const T* kept, T* du, const int64_t* du_strides, T* ddelta,
-                  const int64_t* ddelta_strides, T* dA, T* dB, T* dC) {
-    const auto run =
-        s->state == 16 ? backward<T, 16> : s->state == 8 ? backward<T, 8> : backward<T, 0>;
-    run(*s, sequence(u, u_strides), sequence(delta, delta_strides), A, sequence(B, B_strides),
-        sequence(C, C_strides), sequence(dy, dy_strides), kept,
-        Gradients<T>{sequence(du, du_strides), sequence(ddelta, ddelta_strides), dA, dB, dC});
+    for (int64_t task = 0; task < sizes.batch * sizes.groups; ++task)
+        Scan<T>(sizes, in, kept, task).backward(dy, grad);
 }
 
 }  // namespace
 
-#define MMDEFOCUS_SCAN(T, SUFFIX)                                                                 \
-    extern "C" void selective_scan_forward_##SUFFIX(                                              \
-        const Sizes* s, const T* u, const int64_t* us, const T* d, const int64_t* ds, const T* A, \
-        const T* B, const int64_t* Bs, const T* C, const int64_t* Cs, T* y, const int64_t* ys,    \
-        T* kept) {                                                                                \
-        forward_any<T>(s, u, us, d, ds, A, B, Bs, C, Cs, y, ys, kept);                            \
-    }                                                                                             \
-    extern "C" void selective_scan_backward_##SUFFIX(                                             \
-        const Sizes* s, const T* u, const int64_t* us, const T* d, const int64_t* ds, const T* A, \
-        const T* B, const int64_t* Bs, const T* C, const int64_t* Cs, const T* dy,                \
-        const int64_t* dys, const T* kept, T* du, const int64_t* dus, T* dd, const int64_t* dds,  \
-        T* dA, T* dB, T* dC) {                                                                    \
-        backward_any<T>(s, u, us, d, ds, A, B, Bs, C, Cs, dy, dys, kept, du, dus, dd, dds, dA,    \
-                        dB, dC);                                                                  \
+#define MMDEFOCUS_SCAN(T, SUFFIX)                                                              \
+    extern "C" void selective_scan_forward_##SUFFIX(                                           \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
+        const Sequence* B, const Sequence* C, const Sequence* y, Row<T>* kept) {                    \
+        forward<T>(*sizes, {*u, *delta, A, *B, *C}, *y, kept);                                 \
+    }                                                                                          \
+    extern "C" void selective_scan_backward_##SUFFIX(                                          \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
+        const Sequence* B, const Sequence* C, const Sequence* dy, Row<T>* kept,           \
+        const Sequence* du, const Sequence* ddelta, T* dA, T* dB, T* dC) {                                         \
+        backward<T>(*sizes, {*u, *delta, A, *B, *C}, *dy, kept,                                \
+                    {*du, *ddelta, dA, dB, dC});                                               \
     }
 
 MMDEFOCUS_SCAN(float, float)
