@@ -1,18 +1,18 @@
 """Refuses checkpoints that MMEngine would load in part, without a word."""
 
-import os
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import torch
-from mmengine.runner.checkpoint import get_torch_safe_globals
 from torch import nn
 
+from ..checkpoint_files import read_checkpoint
 from ..errors import InputError
 
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
+BACKBONE = 'backbone.'
 
 
 def is_local(path: str) -> bool:
@@ -31,12 +31,13 @@ def check_file(path: str, prefix: str | None = None, resume: bool = False) -> No
         resume: Whether a training is to be resumed from it.
 
     Raises:
-        InputError: If the file does not exist, is cut short, or holds something else.
+        InputError: If the file does not exist, is cut short, holds something else, or has a format
+            that MMEngine does not read.
     """
-    if not os.path.isfile(path):
-        raise InputError(f'checkpoint {path}: no such file')
+    if path.endswith('.safetensors'):
+        raise InputError(f'checkpoint {path}: MMEngine reads no safetensors; give it a .pth file')
     checkpoint = read_checkpoint(path)
-    weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else {}
+    weights = checkpoint.get('state_dict', checkpoint)
     names = [name for name, value in weights.items() if isinstance(value, torch.Tensor)]
     if not names:
         raise InputError(f'checkpoint {path}: holds no weights; expected a `state_dict`')
@@ -54,28 +55,6 @@ def check_file(path: str, prefix: str | None = None, resume: bool = False) -> No
         )
 
 
-def read_checkpoint(path: str) -> object:
-    """Returns what a local checkpoint of MMEngine holds, without executing anything of it.
-
-    Raises:
-        InputError: If the file is cut short or holds more than tensors and plain containers.
-    """
-    size = os.path.getsize(path)
-    archive = zipfile.is_zipfile(path)
-    try:
-        with torch.serialization.safe_globals(get_torch_safe_globals()):
-            return torch.load(path, map_location='cpu', weights_only=True, mmap=archive)
-    except Exception as error:  # every file format fails in its own way
-        with open(path, 'rb') as file:
-            cut_short = file.read(2) == b'PK' and not archive
-        reason = (
-            'it is cut short; copy or download it again'
-            if cut_short
-            else 'expected a PyTorch checkpoint of tensors and plain containers'
-        )
-        raise InputError(f'checkpoint {path} ({size} bytes): cannot be read; {reason}') from error
-
-
 @contextmanager
 def checked_load(
     module: nn.Module, source: str, tolerate: Literal['nothing', 'extra', 'partial']
@@ -87,30 +66,38 @@ def checked_load(
     Args:
         module: Where the weights go.
         source: The checkpoint, for the message.
-        tolerate: 'nothing'; 'extra' weights that the module has no place for; or a 'partial'
-            load, of which at least one weight fits.
+        tolerate: 'nothing'; 'extra' weights of parts that the module does not have; or a 'partial'
+            load, of which at least one weight fits, and of a backbone all weights or none: patch
+            embedding or CLS token of another backbone may fit by chance.
 
     Raises:
         InputError: Names the first weights that do not fit, and how many there are.
     """
-    given, misfits = 0, []
+    given, misfits = [], []
 
     def before(module, state_dict, prefix, metadata, strict, missing, unexpected, messages):
         nonlocal given, misfits
-        given, misfits = len(state_dict), messages
+        given, misfits = list(state_dict), messages
 
     def after(module: nn.Module, keys) -> None:
         # `num_batches_tracked` is absent from old checkpoints, MMEngine overlooks it too.
         missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
-        if tolerate == 'partial' and given > len(keys.unexpected_keys) + len(misfits):
-            return
-        extra = keys.unexpected_keys if tolerate == 'nothing' else []
+        misshapen = [_weight_name(message) for message in misfits]
+        unexpected, fits = keys.unexpected_keys, len(given) - len(misfits)
+        if tolerate == 'extra':
+            unexpected = _inside(module, unexpected)
+        elif tolerate == 'partial' and fits > len(unexpected):
+            backbone = getattr(module, 'backbone', nn.Module())
+            unexpected = _inside(backbone, unexpected, BACKBONE)
+            misshapen = [key for key in misshapen if key.startswith(BACKBONE)]
+            has_backbone = any(key.startswith(BACKBONE) for key in given)
+            missing = [key for key in missing if has_backbone and key.startswith(BACKBONE)]
         problems = [
             f'{len(names)} {what} ({_some(names)})'
             for what, names in (
                 ('missing', missing),
-                ('unexpected', extra),
-                ('of another shape', [_weight_name(message) for message in misfits]),
+                ('unexpected', unexpected),
+                ('of another shape', misshapen),
             )
             if names
         ]
@@ -131,6 +118,23 @@ def checked_load(
             handle.remove()
 
 
+def inference_checkpoint(path: str | Path) -> dict:
+    """Reads what inference needs of a checkpoint: weights without auxiliary classifier, and meta.
+
+    Optimizer, schedules and logs are left out, and so are the weights of the last step where the
+    checkpoint has averaged ones, which MMEngine keeps under `state_dict`.
+
+    Raises:
+        InputError: See `read_checkpoint`.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint.get('state_dict', checkpoint)
+    return {
+        'meta': checkpoint.get('meta', {}),
+        'state_dict': {name: w for name, w in weights.items() if 'aux_fc.' not in name},
+    }
+
+
 def pretrained_files(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """Yields each submodule that starts from a checkpoint by its `init_cfg`, with the path."""
     for child in module.modules():
@@ -141,6 +145,16 @@ def pretrained_files(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
 
 def _rules(init_cfg: Mapping | list | None) -> Iterable[Mapping]:
     return init_cfg if isinstance(init_cfg, list) else [init_cfg or {}]
+
+
+def _inside(module: nn.Module, names: Iterable[str], prefix: str = '') -> list[str]:
+    """Returns the names under a prefix that begin with the name of a child of the module."""
+    children = dict(module.named_children())
+    return [
+        name
+        for name in names
+        if name.startswith(prefix) and name.removeprefix(prefix).partition('.')[0] in children
+    ]
 
 
 def _weight_name(message: str) -> str:

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -54,14 +54,7 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionsAction,
-        default={},
-        metavar='KEY=VALUE',
-        help="changes to the config, as in model.backbone.arch=small or key='[a,b]'",
-    )
+    add_config_options(parser)
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -73,24 +66,45 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Reads the config of a command and applies `--cfg-options`, `--work-dir` and `--launcher`.
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the option that changes values of the config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionsAction,
+        default={},
+        metavar='KEY=VALUE',
+        help="changes to the config, as in model.backbone.arch=small or key='[a,b]'",
+    )
+
+
+def read_config(path: str, options: Mapping[str, object]) -> Config:
+    """Reads a config and applies `--cfg-options`.
 
     Raises:
         InputError: If the file cannot be read or an option does not fit it.
     """
-    if not os.path.isfile(args.config):
-        raise InputError(f'config {args.config}: no such file')
+    if not os.path.isfile(path):
+        raise InputError(f'config {path}: no such file')
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = Config.fromfile(path)
     except CONFIG_FILE_ERRORS as error:
-        raise InputError(f'config {args.config}: {one_line(error)}') from error
-    check_options(cfg, args.cfg_options)
+        raise InputError(f'config {path}: {one_line(error)}') from error
+    check_options(cfg, options)
     try:
-        cfg.merge_from_dict(args.cfg_options)
+        cfg.merge_from_dict(options)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise InputError(f'--cfg-options: {one_line(error)}') from error
+    return cfg
 
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Reads the config of a command and applies `--cfg-options`, `--work-dir` and `--launcher`.
+
+    Raises:
+        InputError: See `read_config`.
+    """
+    cfg = read_config(args.config, args.cfg_options)
     cfg.launcher = args.launcher
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'

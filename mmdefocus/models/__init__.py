@@ -1,18 +1,23 @@
-"""Layers, mixers, backbones, necks and heads.
+"""Layers, mixers, backbones, necks, heads and detectors.
 
-Backbones and necks need MMEngine only; the classification head is MMPretrain's and is registered
-where MMPretrain is installed.
+Backbones and necks need MMEngine only; the classification head is MMPretrain's, the detector
+MMDetection's, and they are registered where those are installed.
 """
 
 from importlib.util import find_spec
 
-from .backbones import DefocusMamba
+from .backbones import DefocusMamba, DefocusRetNet, DefocusViT
 from .layers import LN2d
 from .necks import SimpleFPN
 
-__all__ = ['DefocusMamba', 'LN2d', 'SimpleFPN']
+__all__ = ['DefocusMamba', 'DefocusRetNet', 'DefocusViT', 'LN2d', 'SimpleFPN']
 
 if find_spec('mmpretrain') is not None:
     from .heads import DefocusClsHead
 
     __all__ += ['DefocusClsHead']
+
+if find_spec('mmdet') is not None:
+    from .detectors import DefocusDINO, DefocusDINOHead
+
+    __all__ += ['DefocusDINO', 'DefocusDINOHead']

@@ -135,7 +135,58 @@ def test_a_partial_load_needs_one_weight_that_fits(path):
         load(path, 'partial', other=torch.ones(1), bias=torch.ones(5))
 
 
+def load_classifier(path, weights):
+    save(path, **weights)
+    model = nn.ModuleDict(dict(backbone=nn.Linear(3, 2), head=nn.Linear(2, 5)))
+    with checked_load(model, path, 'partial'):
+        load_checkpoint(model, path)
+
+
+def test_extra_weights_are_those_of_parts_that_the_module_lacks(path):
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 2)))
+    deeper = nn.Sequential(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2)))
+    with checked_load(model, path, 'extra'):
+        save(path, **model.state_dict(), **{'head.weight': torch.ones(1)})
+        load_checkpoint(model, path)
+        save(path, **deeper.state_dict())
+        with pytest.raises(InputError, match=r'2 unexpected \(0\.1\.weight, 0\.1\.bias\)'):
+            load_checkpoint(model, path)
+
+
+def parts_of_a_classifier():
+    backbone = {f'backbone.{name}': weight for name, weight in fitting().items()}
+    head = {'head.weight': torch.ones(5, 2), 'head.bias': torch.ones(5)}
+    return backbone, head
+
+
+def test_a_partial_load_may_lack_the_head_or_the_backbone(path):
+    backbone, head = parts_of_a_classifier()
+    load_classifier(path, backbone)
+    load_classifier(path, {**backbone, 'head.weight': torch.ones(9, 2)})
+    load_classifier(path, head)
+
+
+@pytest.mark.parametrize(
+    ('bias', 'problem'),
+    [
+        ({}, r'1 missing \(backbone\.bias\)'),
+        ({'backbone.bias': torch.ones(7)}, r'1 of another shape \(backbone\.bias\)'),
+    ],
+)
+def test_a_partial_load_needs_the_whole_backbone(path, bias, problem):
+    backbone, head = parts_of_a_classifier()
+    with pytest.raises(InputError, match=problem):
+        load_classifier(path, {'backbone.weight': backbone['backbone.weight'], **bias, **head})
+
+
 def test_checks_nothing_after_its_context(path):
     model = load(path, 'nothing', **fitting())
     save(path, other=torch.ones(1))
     load_checkpoint(model, path)
+
+
+def test_refuses_safetensors_which_mmengine_would_execute_as_a_pickle(tmp_path):
+    path = tmp_path / 'weights.safetensors'
+    path.touch()
+    with pytest.raises(InputError, match=r'weights\.safetensors: MMEngine reads no safetensors'):
+        check_file(str(path))

@@ -9,22 +9,48 @@ import numpy as np
 import pytest
 import torch
 
+from mmdefocus import models
+from mmdefocus.models.backbones.causal_backbone import CausalBackbone
+
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'tests' / 'data'
 
-TINY_ARCH = {
-    'embed_dims': 16,
-    'depth': 3,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 2,
-    'group_norm_size': 16,
+TINY_ARCHS = {
+    'DefocusMamba': {
+        'embed_dims': 16,
+        'depth': 3,
+        'intermediate_size': 32,
+        'state_size': 4,
+        'time_step_rank': 2,
+        'group_norm_size': 16,
+    },
+    'DefocusRetNet': {
+        'embed_dims': 16,
+        'depth': 3,
+        'num_heads': 2,
+        'value_channels': 32,
+        'feedforward_channels': 24,
+    },
+    'DefocusViT': {'embed_dims': 16, 'depth': 3, 'num_heads': 2, 'feedforward_channels': 24},
 }
 
 
 @pytest.fixture
-def tiny_arch() -> dict[str, int]:
-    return dict(TINY_ARCH)
+def tiny_archs() -> dict[str, dict[str, int]]:
+    return {family: dict(arch) for family, arch in TINY_ARCHS.items()}
+
+
+@pytest.fixture
+def tiny_arch(tiny_archs) -> dict[str, int]:
+    return tiny_archs['DefocusMamba']
+
+
+@pytest.fixture(params=TINY_ARCHS)
+def build(request, tiny_archs) -> Callable[..., CausalBackbone]:
+    """Builds a tiny backbone of 3 blocks and 4 x 4 patches, for each family in turn."""
+    backbone = getattr(models, request.param)
+    sizes = {'arch': tiny_archs[request.param], 'img_size': 32, 'patch_size': 8}
+    return lambda **kwargs: backbone(**{**sizes, **kwargs})
 
 
 @pytest.fixture(scope='session')

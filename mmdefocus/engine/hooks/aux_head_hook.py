@@ -1,6 +1,5 @@
 """The life of the auxiliary classifier: weighed in training, watched, and not published."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -9,9 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
+from mmdefocus.checkpoint_files import write_checkpoint
 from mmdefocus.registry import HOOKS
 
-from ..checkpoints import read_checkpoint
+from ..checkpoints import inference_checkpoint
 from .linear_schedule import linear_schedule
 
 
@@ -84,16 +84,8 @@ class AuxHeadHook(Hook):
     def after_train(self, runner: Runner) -> None:
         last = runner.message_hub.get_info('last_ckpt', None)
         if last is not None:
-            publish(Path(last), Path(runner.work_dir) / 'inference.pth')
-
-
-def publish(source: Path, destination: Path) -> None:
-    """Writes the weights of a checkpoint without optimizer and auxiliary classifier."""
-    checkpoint = read_checkpoint(str(source))
-    weights = {k: v for k, v in checkpoint['state_dict'].items() if 'aux_fc.' not in k}
-    unfinished = destination.with_suffix('.tmp')
-    torch.save({'meta': checkpoint['meta'], 'state_dict': weights}, unfinished)
-    os.replace(unfinished, destination)
+            destination = Path(runner.work_dir) / 'inference.pth'
+            write_checkpoint(inference_checkpoint(last), destination)
 
 
 def _aux_head(model: nn.Module) -> nn.Module | None:

@@ -5,7 +5,7 @@ from torch import nn
 
 from ...registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-UNDECAYED = ('cls_token', 'A_log')
+UNDECAYED = ('cls_token', 'pos_embed', 'A_log', 'freq')
 PARAMWISE_KEYS = (
     'custom_keys',
     'bias_lr_mult',
@@ -23,8 +23,9 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """MMEngine's constructor without weight decay on what must not shrink to zero.
 
     Whatever `paramwise_cfg` says, there is none on parameters of at most one dimension (biases,
-    norms, D, frequencies, decay rates), on `cls_token` and on `A_log`. Learning rates and the
-    weight decay of all other parameters follow `paramwise_cfg`.
+    norms, D), on `cls_token` and `pos_embed`, and on the filters: decay rates, `A_log`, and
+    rotary frequencies, `freq`. Learning rates and the weight decay of all other parameters follow
+    `paramwise_cfg`.
 
     Args:
         optim_wrapper_cfg: The config of the wrapper, with its `optimizer`.

@@ -9,9 +9,14 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..layers import DropPath, PatchEmbed, RasterOrder, SectionOrder, TokenOrder
+from ..layers import MLP, DropPath, PatchEmbed, RasterOrder, SectionOrder, TokenOrder
 
 OUT_TYPES = ('cls_token', 'tokens', 'cls_and_tokens', 'featmap')
+DECAYS = {
+    'DefocusMamba': ('data_dependent', 'learnable', 'fixed', 'none'),
+    'DefocusRetNet': ('learnable', 'fixed', 'none'),
+    'DefocusViT': ('learnable', 'fixed', 'none'),
+}
 
 
 class Block(nn.Module):
@@ -25,6 +30,19 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         return tokens + self.drop_path(self.mixer(self.norm(tokens)))
+
+
+class MLPBlock(Block):
+    """A block that goes on with `x + drop_path(mlp(mlp_norm(x)))`, both norms layer norms."""
+
+    def __init__(self, embed_dims: int, feedforward_channels: int, mixer: nn.Module) -> None:
+        super().__init__(nn.LayerNorm(embed_dims, eps=1e-6), mixer)
+        self.mlp_norm = nn.LayerNorm(embed_dims, eps=1e-6)
+        self.mlp = MLP(embed_dims, feedforward_channels)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        tokens = super().forward(tokens)
+        return tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
 
 
 class CausalBackbone(BaseModule):
@@ -108,6 +126,10 @@ class CausalBackbone(BaseModule):
             for block in self.blocks:
                 block.mixer.reset_filter()
 
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the grid of patches, `(B, C, H', W')`, and the CLS token, `(1, 1, C)`."""
+        return self.patch_embed(images), self.cls_token
+
     def forward(self, images: Tensor) -> tuple:
         """Encodes `(B, in_channels, H, W)`; any H and W, padded to whole patches or sections.
 
@@ -119,9 +141,9 @@ class CausalBackbone(BaseModule):
             - 'cls_and_tokens': the pair of the two;
             - 'featmap': `(B, C, ceil(H / patch_size), ceil(W / patch_size))`.
         """
-        grid = self.patch_embed(images)
+        grid, cls_token = self.embed(images)
         tokens = self.order.to_sequence(grid)
-        tokens = torch.cat((tokens, self.cls_token.expand(len(tokens), -1, -1)), dim=1)
+        tokens = torch.cat((tokens, cls_token.expand(len(tokens), -1, -1)), dim=1)
         for block in self.blocks:
             if self.with_cp and self.training:
                 tokens = checkpoint(block, tokens, use_reentrant=False)
@@ -144,6 +166,17 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raises a ValueError that names the argument if its value is none of the choices."""
     if value not in choices:
         raise ValueError(f'{name}: expected one of {", ".join(choices)}, got {value!r}')
+
+
+def check_filter(family: str, decay: str, rope: str) -> None:
+    """Raises a ValueError if a family cannot have such a filter; it names those that can."""
+    able = [other for other, decays in DECAYS.items() if decay in decays]
+    if able and family not in able:
+        raise ValueError(
+            f'decay: {family} has {", ".join(DECAYS[family])}; {decay!r} is for {", ".join(able)}'
+        )
+    check_choice('decay', decay, DECAYS[family])
+    check_choice('rope', rope, ('learnable', 'fixed', 'none'))
 
 
 def resolve_arch(
@@ -189,7 +222,7 @@ def resolution_scales(
     By default r² and r with r = img_size / pretrain_img_size; r of a rectangle is taken from its
     area. Explicit numbers win.
     """
-    height, width = _side_lengths(img_size)
+    height, width = side_lengths(img_size)
     if pretrain_img_size is not None and pretrain_img_size < 1:
         raise ValueError(f'pretrain_img_size: expected a positive int, got {pretrain_img_size}')
     ratio = math.sqrt(height * width) / (pretrain_img_size or math.sqrt(height * width))
@@ -203,7 +236,8 @@ def resolution_scales(
     return scales
 
 
-def _side_lengths(img_size: int | Sequence[int]) -> tuple[int, int]:
+def side_lengths(img_size: int | Sequence[int]) -> tuple[int, int]:
+    """Returns height and width of an image size in pixels, or raises a ValueError."""
     sides = (img_size, img_size) if isinstance(img_size, int) else tuple(img_size)
     if len(sides) != 2 or min(sides) < 1:
         raise ValueError(f'img_size: expected a positive int or (height, width), got {img_size!r}')
@@ -215,7 +249,7 @@ def _token_order(
 ) -> tuple[TokenOrder, int]:
     """Returns the order and the multiple, in pixels, to which it needs images padded."""
     check_choice('token_order', name, ('raster', 'sections'))
-    sides = _side_lengths(img_size)
+    sides = side_lengths(img_size)
     if not isinstance(patch_size, int) or not 1 <= patch_size <= min(sides):
         raise ValueError(
             f'patch_size: expected an int from 1 to the image size {min(sides)}, got {patch_size!r}'

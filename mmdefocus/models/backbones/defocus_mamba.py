@@ -10,7 +10,7 @@ from ..mixers import MambaMixer
 from .causal_backbone import (
     Block,
     CausalBackbone,
-    check_choice,
+    check_filter,
     resolution_scales,
     resolve_arch,
 )
@@ -63,8 +63,7 @@ class DefocusMamba(CausalBackbone):
         final_norm_eps: float = 1e-6,
         init_cfg: dict | list[dict] | None = None,
     ) -> None:
-        check_choice('decay', decay, ('data_dependent', 'learnable', 'fixed', 'none'))
-        check_choice('rope', rope, ('learnable', 'fixed', 'none'))
+        check_filter('DefocusMamba', decay, rope)
         settings = resolve_arch('DefocusMamba', arch, ARCHS, DEFAULTS)
         if settings['intermediate_size'] % settings['group_norm_size']:
             raise ValueError(

@@ -1,5 +1,6 @@
 """Heads for MMPretrain's image classifier."""
 
 from .defocus_cls_head import DefocusClsHead
+from .pooled_cls_heads import AverageClsHead, ClsAndAverageClsHead
 
-__all__ = ['DefocusClsHead']
+__all__ = ['AverageClsHead', 'ClsAndAverageClsHead', 'DefocusClsHead']

@@ -12,6 +12,7 @@ from mmdefocus.registry import MODELS
 from ..backbones.causal_backbone import check_choice
 
 Features = tuple[tuple[Tensor, Tensor], ...]
+INIT_CFG = {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02}
 
 
 @MODELS.register_module()
@@ -57,12 +58,7 @@ class DefocusClsHead(ClsHead):
             raise ValueError(f'num_classes: expected a positive number, got {num_classes}')
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
-        super().__init__(
-            # names mean MMPretrain's losses under every default scope
-            loss={'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})},
-            cal_acc=cal_acc,
-            init_cfg=init_cfg or {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02},
-        )
+        super().__init__(loss=mmpretrain_loss(loss), cal_acc=cal_acc, init_cfg=init_cfg or INIT_CFG)
         self.aux_loss_weight = aux_loss_weight
         self.aux_target = aux_target
         self.fc = _classifier(in_channels, hidden_channels, num_classes)
@@ -74,12 +70,12 @@ class DefocusClsHead(ClsHead):
 
     def forward(self, feats: Features) -> Tensor:
         """Returns the logits `(B, K)` of the CLS token from `((cls, tokens),)`."""
-        cls_token, _ = self._unpack(feats)
+        cls_token, _ = unpack_tokens(feats)
         return self.fc(cls_token)
 
     def forward_aux(self, feats: Features) -> Tensor:
         """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
-        _, tokens = self._unpack(feats)
+        _, tokens = unpack_tokens(feats)
         if self.aux_target == 'tokens':
             return self.aux_fc(tokens)
         *hidden, last = self.aux_fc if isinstance(self.aux_fc, nn.Sequential) else [self.aux_fc]
@@ -120,21 +116,31 @@ class DefocusClsHead(ClsHead):
         return predictions
 
     @staticmethod
-    def _unpack(feats: Features) -> tuple[Tensor, Tensor]:
-        last = feats[-1]
-        if not isinstance(last, tuple):
-            raise ValueError(
-                'DefocusClsHead needs the CLS token and the image tokens: give the backbone '
-                "out_type='cls_and_tokens'"
-            )
-        return last
-
-    @staticmethod
     def _target(data_samples: list[DataSample]) -> Tensor:
         """Stacks soft targets, which batch augmentation makes, or hard labels."""
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
         return torch.cat([sample.gt_label for sample in data_samples])
+
+
+def unpack_tokens(feats: Features) -> tuple[Tensor, Tensor]:
+    """Returns the CLS token `(B, C)` and the image tokens `(B, L, C)` of the last stage.
+
+    Raises:
+        ValueError: If the backbone does not give both.
+    """
+    last = feats[-1]
+    if not isinstance(last, tuple):
+        raise ValueError(
+            'the head needs the CLS token and the image tokens: give the backbone '
+            "out_type='cls_and_tokens'"
+        )
+    return last
+
+
+def mmpretrain_loss(loss: dict | None) -> dict:
+    """Returns the config of a loss, whose name means MMPretrain's under every default scope."""
+    return {'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})}
 
 
 def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int) -> nn.Module:

@@ -1,5 +1,7 @@
-"""Sequence mixers: `mixer(tokens)` with `(B, L, C)` in and out, causal in L."""
+"""Sequence mixers: `mixer(tokens)` with `(B, L, C)` in and out, causal in L by default."""
 
+from .attention import AttentionMixer
 from .mamba import MambaMixer
+from .retention import RetentionMixer
 
-__all__ = ['MambaMixer']
+__all__ = ['AttentionMixer', 'MambaMixer', 'RetentionMixer']

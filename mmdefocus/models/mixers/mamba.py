@@ -91,8 +91,7 @@ class MambaMixer(nn.Module):
             self.rope.reset_frequencies()
         if self.decay is None:
             return
-        states = torch.arange(1.0, self.state_size + 1)
-        self.decay.A_log.copy_(states.log().expand_as(self.decay.A_log))
+        self.decay.reset_rates(torch.arange(1.0, self.state_size + 1))
         low, high = (math.log(step) for step in TIME_STEP_RANGE)
         steps = torch.linspace(low, high, len(self.D)).exp()
         inverse_softplus = steps + torch.log(-torch.expm1(-steps))

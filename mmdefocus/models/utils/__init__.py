@@ -1,6 +1,6 @@
-"""Reading and converting checkpoints."""
+"""Released weights under our names, and back."""
 
-from .official import Conversion, convert
-from .safe_checkpoint import read_weights
+from .class_map import read_class_map, select_classes
+from .official import Conversion, convert, revert
 
-__all__ = ['Conversion', 'convert', 'read_weights']
+__all__ = ['Conversion', 'convert', 'read_class_map', 'revert', 'select_classes']

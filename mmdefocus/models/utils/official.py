@@ -12,11 +12,9 @@ from ..backbones import DefocusMamba
 from ..necks import SimpleFPN
 
 KINDS = ('classifier', 'backbone', 'detector')
-BACKBONE_NAMES = {
-    'patch_embed.proj.': 'patch_embed.projection.',
-    'mixer.A_log': 'mixer.decay.A_log',
-    'mixer.freq': 'mixer.rope.freq',
-}
+MIXER_NAMES = {'mixer.A_log': 'mixer.decay.A_log', 'mixer.freq': 'mixer.rope.freq'}
+# the released detectors have our name for the patches
+BACKBONE_NAMES = {'patch_embed.proj.': 'patch_embed.projection.', **MIXER_NAMES}
 HEAD_NAMES = {'head': 'head.fc', 'head2': 'head.aux_fc'}
 DINO = 'mmdet::dino/dino-4scale_r50_improved_8xb2-12e_coco.py'
 
@@ -27,12 +25,14 @@ class Conversion:
 
     Attributes:
         state_dict: Weights under our names.
+        layout: Whose names the released weights have, 'classifier' or 'detector'.
         backbone: Arguments of `DefocusMamba` that the shapes tell.
         missing: Our names without weights.
         unexpected: Released names without a place in the model; their weights are left out.
     """
 
     state_dict: dict[str, Tensor]
+    layout: str
     backbone: dict
     missing: list[str]
     unexpected: list[str]
@@ -78,10 +78,32 @@ def convert(weights: Mapping[str, Tensor], kind: str) -> Conversion:
         expected |= _neck_names() | _dino_names()
     return Conversion(
         state_dict={new: weights[old] for new, old in released.items() if new in expected},
+        layout='detector' if is_detector else 'classifier',
         backbone=backbone,
         missing=sorted(expected - released.keys()),
         unexpected=sorted(old for new, old in released.items() if new not in expected),
     )
+
+
+def revert(weights: Mapping[str, Tensor], kind: str, layout: str) -> dict[str, Tensor]:
+    """Gives weights their released names again, in their order; `convert` tells what is missing.
+
+    Args:
+        weights: Our names and weights.
+        kind: As in `convert`; of a 'backbone', the weights of other parts are left out.
+        layout: Whose names they are to have, 'classifier' or 'detector'.
+
+    Raises:
+        ValueError: If they do not have this project's names.
+    """
+    if not any(name.startswith('backbone.') for name in weights):
+        raise ValueError("these weights do not have this project's names")
+    translate = _released_detector_name if layout == 'detector' else _released_classifier_name
+    return {
+        translate(name): weight
+        for name, weight in weights.items()
+        if kind != 'backbone' or name.startswith('backbone.')
+    }
 
 
 def _backbone_name(name: str) -> str:
@@ -100,6 +122,26 @@ def _detector_name(name: str) -> str:
     if part == 'backbone':
         return _backbone_name(rest)
     return name.replace('.norm_layer.', '.norm.') if part == 'neck' else name
+
+
+def _released_classifier_name(name: str) -> str:
+    part, _, rest = name.partition('.')
+    if part == 'backbone':
+        for old, new in BACKBONE_NAMES.items():
+            rest = rest.replace(new, old)
+        return rest
+    for old, new in HEAD_NAMES.items():
+        if name.startswith(f'{new}.'):
+            return old + name.removeprefix(new)
+    return name
+
+
+def _released_detector_name(name: str) -> str:
+    if name.startswith('neck.'):
+        return name.replace('.norm.', '.norm_layer.')
+    for old, new in MIXER_NAMES.items():
+        name = name.replace(new, old)
+    return name
 
 
 def infer_backbone(weights: Mapping[str, Tensor]) -> dict:

@@ -9,7 +9,6 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from mmdefocus.engine.hooks import AuxHeadHook, DropPathScheduleHook
-from mmdefocus.engine.hooks.aux_head_hook import publish
 from mmdefocus.models import DefocusClsHead, DefocusMamba
 
 ARCH = {
@@ -128,7 +127,9 @@ def test_published_weights_hold_no_optimizer_and_no_auxiliary_classifier(runner,
     model = runner.model.module
     state = {'meta': {'epoch': 3}, 'state_dict': model.state_dict(), 'optimizer': {'lr': 1}}
     torch.save(state, tmp_path / 'epoch_3.pth')
-    publish(tmp_path / 'epoch_3.pth', tmp_path / 'inference.pth')
+    runner.work_dir = str(tmp_path)
+    runner.message_hub.update_info('last_ckpt', str(tmp_path / 'epoch_3.pth'))
+    AuxHeadHook().after_train(runner)
     published = torch.load(tmp_path / 'inference.pth', weights_only=True)
     assert published.keys() == {'meta', 'state_dict'}
     expected = {k for k in model.state_dict() if not k.startswith('head.aux_fc')}

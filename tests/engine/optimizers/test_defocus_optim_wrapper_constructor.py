@@ -9,9 +9,11 @@ class Toy(nn.Module):
     def __init__(self):
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 5, 4))
         self.mixer = nn.Module()
         self.mixer.A_log = nn.Parameter(torch.zeros(4, 2))
         self.mixer.D = nn.Parameter(torch.zeros(4))
+        self.mixer.freq = nn.Parameter(torch.zeros(2, 4))
         self.mixer.proj = nn.Linear(4, 4)
         self.norm = nn.LayerNorm(4)
         self.head = nn.Linear(4, 2)
@@ -41,7 +43,7 @@ DECAYED = {'mixer.proj.weight', 'head.weight'}
 )
 def test_decays_matrices_alone_whatever_the_config_says(paramwise_cfg):
     found = groups(paramwise_cfg)
-    assert len(found) == 9
+    assert len(found) == 11
     assert {name for name, group in found.items() if group['weight_decay'] > 0} == DECAYED
 
 

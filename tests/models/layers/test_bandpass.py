@@ -1,6 +1,15 @@
+import pytest
 import torch
 
-from mmdefocus.models.layers import LearnableDecay, LearnableRotary, rotary_frequencies
+from mmdefocus.models.layers import (
+    LearnableDecay,
+    LearnablePairRotary,
+    LearnableRotary,
+    head_decay_rates,
+    pair_frequencies,
+    rotary_frequencies,
+)
+from mmdefocus.ops import retention
 
 
 def test_rates_are_negative_for_every_value_of_the_parameter():
@@ -21,12 +30,76 @@ def test_frequencies_fall_from_nearly_one_to_zero():
     assert (freqs.diff() < 0).all() and freqs[-1].abs() < 1e-7
 
 
-def test_scale_divides_the_positions():
-    x = torch.randn(1, 9, 4)
-    plain, stretched = LearnableRotary(4), LearnableRotary(4, scale=4.0)
-    torch.testing.assert_close(stretched(x.repeat_interleave(4, 1))[:, ::4], plain(x))
+def test_frequencies_of_pairs_fall_from_one_in_equal_ratios():
+    freqs = pair_frequencies(4)
+    torch.testing.assert_close(freqs, torch.tensor([1.0, 0.1, 0.01, 0.001]))
+
+
+def test_decays_of_the_last_heads_are_exact():
+    """1 - 2^(-5 - h) itself would round to 1 in float32."""
+    rates = head_decay_rates(32).double()
+    torch.testing.assert_close(rates[-1], torch.tensor(2.0**-36, dtype=torch.float64))
+    assert (rates.diff() < 0).all()
+
+
+@pytest.mark.parametrize(
+    ('plain', 'stretched'),
+    [
+        (LearnableRotary(4), LearnableRotary(4, scale=4.0)),
+        (LearnablePairRotary(3, 2), LearnablePairRotary(3, 2, scale=4.0)),
+    ],
+    ids=['channels', 'pairs'],
+)
+def test_scale_divides_the_positions(plain, stretched):
+    x = torch.randn(1, 3, 9, 4)
+    torch.testing.assert_close(stretched(x.repeat_interleave(4, 2))[:, :, ::4], plain(x))
+
+
+def test_products_of_turned_pairs_depend_on_the_distance_alone():
+    rotary = LearnablePairRotary(2, 3).double()
+    torch.nn.init.uniform_(rotary.freq)
+    q, k = torch.randn(2, 2, 1, 6, dtype=torch.float64)
+    products = rotary(q.expand(1, 2, 8, 6)) @ rotary(k.expand(1, 2, 8, 6)).mT
+    for distance in range(8):
+        diagonal = products.diagonal(distance, dim1=-2, dim2=-1)
+        torch.testing.assert_close(diagonal, diagonal[..., :1].expand_as(diagonal))
+
+
+def test_heads_turn_apart():
+    rotary = LearnablePairRotary(2, 1)
+    with torch.no_grad():
+        rotary.freq.copy_(torch.tensor([[0.0], [torch.pi / 2]]))
+    x = torch.tensor([1.0, 0.0]).expand(1, 2, 2, 2)
+    expected = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    torch.testing.assert_close(rotary(x)[0], expected)
+
+
+def test_one_filter_has_the_frequency_response_of_eq_7():
+    rate, centre, length = 0.02, 0.08, 600
+    decay = LearnableDecay(torch.tensor([rate])).double()
+    rotary = LearnablePairRotary(1, 1).double()
+    torch.nn.init.constant_(rotary.freq, centre)
+    omega = torch.linspace(-0.2, 0.2, 41, dtype=torch.float64)
+    waves = torch.exp(1j * omega * torch.arange(length).unsqueeze(-1))  # (L, 41)
+
+    def weigh(query, key, signal):
+        """Sums the signal times `exp(λ (t - s))` and the product of turned query and key."""
+        vectors = torch.tensor([query, key], dtype=torch.float64)
+        q, k = rotary(vectors[:, None, None, None].expand(-1, 1, 1, length, 2))
+        return retention(q, k, signal[None, None], decay())[0, 0, -1]
+
+    def of_kernel(signal):
+        """Unit vectors give cosine and sine of θ (t - s), hence exp((λ + iθ) (t - s))."""
+        return torch.complex(weigh([1, 0], [1, 0], signal), weigh([1, 0], [0, 1], signal))
+
+    output = of_kernel(waves.real) + 1j * of_kernel(waves.imag)
+    output = output - waves[-1] / 2  # the integral of Eq. 6 counts half of the present token
+    expected = 1 / rate / torch.sqrt(1 + ((omega - centre) / rate) ** 2)
+    torch.testing.assert_close(output.abs(), expected, rtol=0.02, atol=0)
+    assert omega[output.abs().argmax()].item() == pytest.approx(centre)
 
 
 def test_fixed_parts_get_no_gradient():
     assert not LearnableDecay(torch.ones(2), learnable=False).A_log.requires_grad
     assert not LearnableRotary(4, learnable=False).freq.requires_grad
+    assert not LearnablePairRotary(2, 2, learnable=False).freq.requires_grad

@@ -1,0 +1,185 @@
+"""Predictions for single images, by the model and the test pipeline of a config."""
+
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.runner.checkpoint import load_state_dict
+from mmengine.structures import BaseDataElement
+
+from ..checkpoint_files import read_checkpoint
+from ..datasets.transforms import LoadImage
+from ..errors import InputError
+from .checkpoints import checked_load
+
+TOP = 5
+SMALLEST_PICTURE = 224  # pixels; the label would cover a smaller one
+
+
+class Predictor:
+    """What the kinds of models share: weights, class names and the pipeline.
+
+    Args:
+        cfg: A config of this kind of model; its default scope is set.
+        checkpoint: A `.pth` or `.safetensors` file.
+        device: Where to compute; by default as MMEngine chooses.
+
+    Attributes:
+        score_threshold: Boxes of a lower score are not drawn.
+
+    Raises:
+        InputError: If the checkpoint cannot be read or does not fit the model.
+    """
+
+    score_threshold = 0.3
+
+    def __init__(self, cfg: Config, checkpoint: str, device: str | None = None) -> None:
+        init_default_scope(cfg.default_scope)
+        content = read_checkpoint(checkpoint)
+        self.model = _build_model(cfg)
+        with checked_load(self.model, checkpoint, 'nothing'):
+            load_state_dict(self.model, content.get('state_dict', content))
+        self.model.to(device or get_device()).eval()
+        self.classes = _class_names(cfg, content.get('meta') or {})
+        self.loader, self.pipeline = _split_pipeline(cfg)
+
+    @torch.inference_mode()
+    def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
+        """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
+
+        Raises:
+            InputError: If the file holds no whole image.
+        """
+        loaded = self.loader({'img_path': str(path), 'img_id': 0})
+        image = loaded['img']
+        (sample,) = self.model.test_step(pseudo_collate([self.pipeline(loaded)]))
+        return image, sample.cpu()
+
+    def describe(self, sample: BaseDataElement) -> dict[str, Any]:
+        """Returns what was predicted as lists, dicts, numbers and texts."""
+        raise NotImplementedError
+
+    def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
+        """Writes the image, BGR, with what was predicted."""
+        raise NotImplementedError
+
+    def name(self, label: int) -> str:
+        """Returns the name of a class, its number if it has none."""
+        return self.classes[label] if label < len(self.classes) else str(label)
+
+
+class Classifier(Predictor):
+    """Predicts the class of an image, with a config of mmpretrain."""
+
+    def describe(self, sample: BaseDataElement) -> dict[str, Any]:
+        """Returns the best classes with scores in [0, 1], the best first."""
+        scores, labels = sample.pred_score.sort(descending=True)
+        best = zip(labels[:TOP].tolist(), scores[:TOP].tolist(), strict=True)
+        return {
+            'classes': [
+                {'label': label, 'name': self.name(label), 'score': score} for label, score in best
+            ]
+        }
+
+    def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
+        """Writes the image with its class, not smaller than 224 pixels."""
+        from mmpretrain.visualization import UniversalVisualizer
+
+        UniversalVisualizer().visualize_cls(
+            mmcv.bgr2rgb(image),
+            sample,
+            classes=self.classes or None,
+            draw_gt=False,
+            resize=max(SMALLEST_PICTURE, min(image.shape[:2])),
+            out_file=str(path),
+        )
+
+
+class Detector(Predictor):
+    """Predicts the boxes in an image, with a config of mmdet."""
+
+    def describe(self, sample: BaseDataElement) -> dict[str, Any]:
+        """Returns all boxes, x1, y1, x2, y2 in pixels of the image file, the best first."""
+        found = sample.pred_instances
+        found = found[found.scores.argsort(descending=True)]
+        columns = (found.bboxes.tolist(), found.labels.tolist(), found.scores.tolist())
+        return {
+            'boxes': [
+                {'bbox': box, 'label': label, 'name': self.name(label), 'score': score}
+                for box, label, score in zip(*columns, strict=True)
+            ]
+        }
+
+    def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
+        """Writes the image with the boxes above the threshold."""
+        from mmdet.visualization import DetLocalVisualizer
+
+        visualizer = DetLocalVisualizer()
+        visualizer.dataset_meta = {'classes': self.classes or None, 'palette': 'random'}
+        visualizer.add_datasample(
+            path.stem,
+            mmcv.bgr2rgb(image),
+            sample,
+            draw_gt=False,
+            pred_score_thr=self.score_threshold,
+            out_file=str(path),
+        )
+
+
+KINDS = {'mmdet': Detector, 'mmpretrain': Classifier}
+
+
+def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> Predictor:
+    """Builds the predictor that the default scope of a config asks for.
+
+    Raises:
+        InputError: If the config is neither of mmdet nor of mmpretrain, or as `Predictor`.
+    """
+    scope = cfg.get('default_scope')
+    if scope not in KINDS:
+        raise InputError(
+            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, found {scope!r}'
+        )
+    return KINDS[scope](cfg, checkpoint, device)
+
+
+def _build_model(cfg: Config) -> torch.nn.Module:
+    model = cfg.model.copy()
+    if 'data_preprocessor' in cfg:  # as the runner does it
+        model.setdefault('data_preprocessor', cfg.data_preprocessor)
+    return MODELS.build(model)
+
+
+def _class_names(cfg: Config, meta: dict) -> tuple[str, ...]:
+    """Returns the names that the checkpoint, the config or the class of the dataset knows."""
+    dataset = cfg.test_dataloader.dataset
+    dataset_class = DATASETS.get(dataset.type)
+    for known in (
+        meta.get('dataset_meta'),
+        dataset.get('metainfo'),
+        getattr(dataset_class, 'METAINFO', None),
+    ):
+        if known and known.get('classes'):
+            return tuple(known['classes'])
+    return ()
+
+
+def _split_pipeline(cfg: Config) -> tuple[LoadImage, Compose]:
+    """Returns the loader, one that names broken files, and the steps between it and the model."""
+    steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
+    names = [str(step['type']).rpartition('.')[2] for step in steps]
+    first = next((i for i, name in enumerate(names) if name.startswith('LoadImage')), None)
+    if first is None:
+        raise InputError(
+            f'{cfg.filename}: test_dataloader.dataset.pipeline has no LoadImageFromFile'
+        )
+    given = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args')
+    loader = LoadImage(**{key: steps[first][key] for key in given if key in steps[first]})
+    later = zip(steps[first + 1 :], names[first + 1 :], strict=True)
+    return loader, Compose([step for step, name in later if name != 'LoadAnnotations'])

@@ -1,0 +1,5 @@
+"""Detectors for MMDetection."""
+
+from .defocus_dino import DefocusDINO, DefocusDINOHead
+
+__all__ = ['DefocusDINO', 'DefocusDINOHead']

@@ -1,0 +1,69 @@
+"""The two classifiers without CLS loss of its own in the ablation of the loss (Table 4c)."""
+
+import torch
+from mmpretrain.models.heads import LinearClsHead
+from torch import Tensor
+
+from mmdefocus.registry import MODELS
+
+from .defocus_cls_head import INIT_CFG, Features, mmpretrain_loss, unpack_tokens
+
+
+@MODELS.register_module()
+class AverageClsHead(LinearClsHead):
+    """A linear classifier of the average of the image tokens ('avg' in Table 4c).
+
+    Args:
+        num_classes: Number of classes, K.
+        in_channels: Channels of the tokens, C.
+        loss: A loss of MMPretrain; cross entropy by default.
+        cal_acc: Whether to log the training accuracy; needs hard labels.
+        init_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: If a number is not positive, or the backbone gives no image tokens.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        loss: dict | None = None,
+        cal_acc: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(
+            num_classes,
+            in_channels,
+            init_cfg=init_cfg or INIT_CFG,
+            loss=mmpretrain_loss(loss),
+            cal_acc=cal_acc,
+        )
+
+    def pre_logits(self, feats: Features) -> Tensor:
+        """Returns what is classified, `(B, C)`, from `((cls, tokens),)`."""
+        _, tokens = unpack_tokens(feats)
+        return tokens.mean(1)
+
+
+@MODELS.register_module()
+class ClsAndAverageClsHead(AverageClsHead):
+    """A linear classifier of CLS and the average token, side by side ('<CLS>+avg' in Table 4c).
+
+    Arguments are those of `AverageClsHead`; its linear layer reads 2 C channels.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        loss: dict | None = None,
+        cal_acc: bool = False,
+        init_cfg: dict | list[dict] | None = None,
+    ) -> None:
+        super().__init__(num_classes, 2 * in_channels, loss, cal_acc, init_cfg)
+
+    def pre_logits(self, feats: Features) -> Tensor:
+        """Returns what is classified, `(B, 2 C)`, from `((cls, tokens),)`."""
+        cls_token, tokens = unpack_tokens(feats)
+        return torch.cat((cls_token, tokens.mean(1)), dim=-1)
