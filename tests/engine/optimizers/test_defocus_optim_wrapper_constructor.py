@@ -25,7 +25,7 @@ def groups(paramwise_cfg=None):
     config = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1))
     wrapper = DefocusOptimWrapperConstructor(config, paramwise_cfg)(model)
     names = {id(param): name for name, param in model.named_parameters()}
-    return {names[id(group['params'][0])]: group for group in wrapper.optimizer.param_groups}
+    return {names[id(p)]: group for group in wrapper.optimizer.param_groups for p in group['params']}
 
 
 DECAYED = {'mixer.proj.weight', 'head.weight'}
@@ -52,6 +52,11 @@ def test_keeps_learning_rates_and_other_decays_of_custom_keys():
     assert found['mixer.A_log']['lr'] == pytest.approx(1e-4)
     assert found['norm.weight']['lr'] == pytest.approx(1e-3)
     assert found['head.weight']['weight_decay'] == pytest.approx(0.05)
+
+
+def test_parameters_of_equal_settings_share_a_group():
+    found = groups(dict(custom_keys={'mixer': dict(lr_mult=0.1)}))
+    assert len({id(group) for group in found.values()}) == 4  # two rates, with decay and without
 
 
 def test_refuses_a_key_that_would_be_ignored():
