@@ -49,7 +49,7 @@ class MambaMixer(nn.Module):
     ) -> None:
         super().__init__()
         self.group_norm_size = group_norm_size
-        self.delta_scale = delta_scale
+        self.delta_scale = delta_scale if decay != 'none' else 1.0
         self.time_step_rank = time_step_rank if decay == 'data_dependent' else 0
         self.state_size = state_size
 
@@ -112,13 +112,15 @@ class MambaMixer(nn.Module):
         if self.rope is not None:
             B, C = self.rope(B), self.rope(C)
         delta, A = self._delta_and_rates(time_step, u)
+        # Δ is divided in what it multiplies, A and B, which are small beside it
+        A, B = A / self.delta_scale, B / self.delta_scale
         y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT).mT
         return self.out_proj(gated_group_rms_norm(y, u, self.D, z, self.group_norm_size))
 
     def _delta_and_rates(self, time_step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns Δ `(B, L, D)` and A `(D, N)`."""
+        """Returns Δ `(B, L, D)`, before its division by `delta_scale`, and A `(D, N)`."""
         if self.decay is None:
             return torch.ones_like(u), u.new_zeros(len(self.D), self.state_size)
         raw = self.dt_proj(time_step) if self.time_step_rank else self.dt_bias.expand_as(u)
         delta = F.softplus(raw.to(torch.promote_types(raw.dtype, torch.float32)))
-        return delta / self.delta_scale, self.decay()
+        return delta, self.decay()

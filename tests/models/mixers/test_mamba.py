@@ -44,11 +44,17 @@ def test_without_decay_every_past_token_counts_the_same():
     assert torch.equal(torch.exp(delta[0, 0, 0] * rates), torch.ones_like(rates))
 
 
-def test_a_larger_delta_scale_slows_the_decay():
-    slow = MambaMixer(**SIZES, delta_scale=4.0)
-    fast = MambaMixer(**SIZES)
+def test_delta_scale_divides_the_time_steps(monkeypatch):
+    calls = []
+
+    def scan(u, delta, A, B, C):
+        calls.append((delta.mT[..., None] * A, delta[:, :, None] * B[:, None]))
+        return u
+
+    monkeypatch.setattr('mmdefocus.models.mixers.mamba.selective_scan', scan)
+    fast, slow = MambaMixer(**SIZES), MambaMixer(**SIZES, delta_scale=4.0)
     slow.load_state_dict(fast.state_dict())
-    time_step, u = torch.randn(1, 3, 3), torch.randn(1, 3, 32)
-    torch.testing.assert_close(
-        slow._delta_and_rates(time_step, u)[0] * 4, fast._delta_and_rates(time_step, u)[0]
-    )
+    tokens = torch.randn(1, 3, SIZES['embed_dims'])
+    slow(tokens), fast(tokens)
+    for slow_product, fast_product in zip(*calls, strict=True):  # Δ A and Δ B
+        torch.testing.assert_close(4 * slow_product, fast_product)
