@@ -34,10 +34,27 @@ struct Task {
           last(std::min(first + tasks.rows, tasks.length)) {}
 };
 
-// Calls f(channel, count) for every vector of channels in [first, last).
-template <typename T, typename F>
-inline void for_each_vector(int64_t first, int64_t last, F f) {
+// Loads `count` <= lanes neighbouring channels; the rest is zero.
+template <int W = 4, typename T>
+inline Row<T, W> load_row(const T* from, int count) {
     constexpr int lanes = Simd<T>::lanes;
+    Row<T, W> row{};
+    for (int i = 0; i * lanes < count; ++i)
+        row.part[i] = load(from + i * lanes, 1, std::min(lanes, count - i * lanes));
+    return row;
+}
+
+template <int W, typename T>
+inline void store_row(T* to, int count, const Row<T, W>& row) {
+    constexpr int lanes = Simd<T>::lanes;
+    for (int i = 0; i * lanes < count; ++i)
+        store(to + i * lanes, 1, std::min(lanes, count - i * lanes), row.part[i]);
+}
+
+// Calls f(channel, count) for all channels in [first, last), as many at a time as a row has.
+template <typename T, int W = 4, typename F>
+inline void for_each_row(int64_t first, int64_t last, F f) {
+    constexpr int lanes = Row<T, W>::lanes;
     int64_t c = first;
     for (; c + lanes <= last; c += lanes) f(c, lanes);
     if (c < last) f(c, int(last - c));

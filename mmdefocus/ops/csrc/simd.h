@@ -150,15 +150,17 @@ inline Row<T, W> vexp(Row<T, W> x) {
     return p;
 }
 
-template <typename T>
-inline Vec<T> vsigmoid(Vec<T> x) {
-    return splat<T>(1) / (splat<T>(1) + vexp(Row<T, 1>{{-x}}).part[0]);
+template <typename T, int W>
+inline Row<T, W> sigmoid(const Row<T, W>& x) {
+    Row<T, W> y = vexp(x * T(-1)) + T(1);
+    for (int i = 0; i < W; ++i) y.part[i] = T(1) / y.part[i];
+    return y;
 }
 
 // silu(x) = x sigmoid(x)
-template <typename T>
-inline Vec<T> silu_derivative(Vec<T> x, Vec<T> sigmoid) {
-    return sigmoid * (splat<T>(1) + x * (splat<T>(1) - sigmoid));
+template <typename T, int W>
+inline Row<T, W> silu_derivative(const Row<T, W>& x, const Row<T, W>& sigmoid) {
+    return sigmoid * (x * (sigmoid * T(-1) + T(1)) + T(1));
 }
 
 // Adds half of the lanes to the other half until one is left; a loop over all lanes would be one
@@ -183,6 +185,13 @@ inline T horizontal_sum(Vec<T> x) {
     T lane[Simd<T>::lanes];
     std::memcpy(lane, &x, sizeof lane);
     return sum_of<T, Simd<T>::lanes>(lane);
+}
+
+template <typename T, int W>
+inline T horizontal_sum(const Row<T, W>& x) {
+    Vec<T> sum = x.part[0];
+    for (int i = 1; i < W; ++i) sum += x.part[i];
+    return horizontal_sum<T>(sum);
 }
 
 // Loads `count` <= lanes neighbouring channels, `stride` elements apart; the rest is zero. The lanes

@@ -13,14 +13,14 @@ struct Convolution {
     const T *weight, *bias;
     int64_t width, channels;
 
-    Vec<T> tap(int64_t k, int64_t c, int count) const {
-        return load(weight + k * channels + c, 1, count);
+    Row<T> tap(int64_t k, int64_t c, int count) const {
+        return load_row(weight + k * channels + c, count);
     }
 
-    Vec<T> at(int64_t b, int64_t t, int64_t c, int count) const {
-        Vec<T> sum = load(bias + c, 1, count);
+    Row<T> at(int64_t b, int64_t t, int64_t c, int count) const {
+        Row<T> sum = load_row(bias + c, count);
         for (int64_t k = std::max<int64_t>(0, width - 1 - t); k < width; ++k)
-            sum += tap(k, c, count) * load(x.at(b, t - width + 1 + k) + c, 1, count);
+            sum = sum + tap(k, c, count) * load_row(x.at(b, t - width + 1 + k) + c, count);
         return sum;
     }
 };
@@ -31,9 +31,9 @@ void forward(const Tasks& tasks, const Convolution<T>& conv, Rows<T> y) {
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
         for (int64_t t = task.first; t < task.last; ++t)
-            for_each_vector<T>(0, tasks.channels, [&](int64_t c, int count) {
-                const Vec<T> a = conv.at(task.image, t, c, count);
-                store(y.at(task.image, t) + c, 1, count, a * vsigmoid<T>(a));
+            for_each_row<T>(0, tasks.channels, [&](int64_t c, int count) {
+                const Row<T> a = conv.at(task.image, t, c, count);
+                store_row(y.at(task.image, t) + c, count, a * sigmoid(a));
             });
     }
 }
@@ -50,28 +50,28 @@ void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& c
     std::fill(dbias, dbias + channels, T(0));
 
     for (int64_t t = task.first; t < task.last + width - 1; ++t) {
-        for_each_vector<T>(0, channels, [&](int64_t c, int count) {
-            Vec<T> g{};
+        for_each_row<T>(0, channels, [&](int64_t c, int count) {
+            Row<T> g{};
             if (t < tasks.length) {
-                const Vec<T> a = conv.at(task.image, t, c, count);
-                g = load(dy.at(task.image, t) + c, 1, count) *
-                    silu_derivative<T>(a, vsigmoid<T>(a));
+                const Row<T> a = conv.at(task.image, t, c, count);
+                g = load_row(dy.at(task.image, t) + c, count) * silu_derivative(a, sigmoid(a));
             }
-            store(da(t) + c, 1, count, g);
+            store_row(da(t) + c, count, g);
             if (t < task.last) {
-                store(dbias + c, 1, count, load(dbias + c, 1, count) + g);
+                store_row(dbias + c, count, load_row(dbias + c, count) + g);
                 for (int64_t k = std::max<int64_t>(0, width - 1 - t); k < width; ++k) {
                     T* share = dweight + k * channels + c;
                     const T* x = conv.x.at(task.image, t - width + 1 + k) + c;
-                    store(share, 1, count, load(share, 1, count) + g * load(x, 1, count));
+                    store_row(share, count, load_row(share, count) + g * load_row(x, count));
                 }
             }
             const int64_t done = t - width + 1;
             if (done >= task.first) {
-                Vec<T> sum{};
+                Row<T> sum{};
                 for (int64_t k = 0; k < width; ++k)
-                    sum += conv.tap(k, c, count) * load(da(done + width - 1 - k) + c, 1, count);
-                store(dx.at(task.image, done) + c, 1, count, sum);
+                    sum = sum +
+                          conv.tap(k, c, count) * load_row(da(done + width - 1 - k) + c, count);
+                store_row(dx.at(task.image, done) + c, count, sum);
             }
         });
     }

@@ -6,6 +6,8 @@
 
 namespace {
 
+constexpr int W = 1;  // vectors of a row; more were not faster, the loads and stores take the time
+
 template <typename T>
 struct Epilogue {
     Rows<const T> y, u, z;
@@ -14,12 +16,12 @@ struct Epilogue {
     T eps;
 
     T inverse_rms(const T* y_row, int64_t first) const {
-        Vec<T> squares{};
-        for_each_vector<T>(first, first + group, [&](int64_t c, int count) {
-            const Vec<T> value = load(y_row + c, 1, count);
-            squares += value * value;
+        Row<T, W> squares{};
+        for_each_row<T, W>(first, first + group, [&](int64_t c, int count) {
+            const Row<T, W> value = load_row<W>(y_row + c, count);
+            squares = squares + value * value;
         });
-        return 1 / std::sqrt(horizontal_sum<T>(squares) / group + eps);
+        return 1 / std::sqrt(horizontal_sum(squares) / group + eps);
     }
 };
 
@@ -33,11 +35,11 @@ void forward(const Tasks& tasks, const Epilogue<T>& in, Rows<T> out) {
             const T* z = in.z.at(task.image, t);
             for (int64_t first = 0; first < tasks.channels; first += in.group) {
                 const T r = in.inverse_rms(y, first);
-                for_each_vector<T>(first, first + in.group, [&](int64_t c, int count) {
-                    const Vec<T> gate = load(z + c, 1, count);
-                    const Vec<T> sum = load(y + c, 1, count) * r +
-                                       load(u + c, 1, count) * load(in.skip + c, 1, count);
-                    store(out.at(task.image, t) + c, 1, count, sum * gate * vsigmoid<T>(gate));
+                for_each_row<T, W>(first, first + in.group, [&](int64_t c, int count) {
+                    const Row<T, W> gate = load_row<W>(z + c, count);
+                    const Row<T, W> sum = load_row<W>(y + c, count) * r +
+                                       load_row<W>(u + c, count) * load_row<W>(in.skip + c, count);
+                    store_row(out.at(task.image, t) + c, count, sum * gate * sigmoid(gate));
                 });
             }
         }
@@ -55,23 +57,22 @@ template <typename T>
 void backward_group(const Epilogue<T>& in, const T* dout, const T* y, const T* u, const T* z,
                     int64_t first, T* dy, T* du, T* dz, T* dskip) {
     const T r = in.inverse_rms(y, first);
-    Vec<T> products{};
-    for_each_vector<T>(first, first + in.group, [&](int64_t c, int count) {
-        const Vec<T> gate = load(z + c, 1, count), sigmoid = vsigmoid<T>(gate);
-        const Vec<T> normed = load(y + c, 1, count) * r, input = load(u + c, 1, count);
-        const Vec<T> weight = load(in.skip + c, 1, count), g = load(dout + c, 1, count);
-        const Vec<T> dsum = g * gate * sigmoid;
-        store(dz + c, 1, count,
-              g * (normed + input * weight) * silu_derivative<T>(gate, sigmoid));
-        store(du + c, 1, count, dsum * weight);
-        store(dskip + c, 1, count, load(dskip + c, 1, count) + dsum * input);
-        store(dy + c, 1, count, dsum);
-        products += dsum * normed;
+    Row<T, W> products{};
+    for_each_row<T, W>(first, first + in.group, [&](int64_t c, int count) {
+        const Row<T, W> gate = load_row<W>(z + c, count), open = sigmoid(gate);
+        const Row<T, W> normed = load_row<W>(y + c, count) * r, input = load_row<W>(u + c, count);
+        const Row<T, W> weight = load_row<W>(in.skip + c, count), g = load_row<W>(dout + c, count);
+        const Row<T, W> dsum = g * gate * open;
+        store_row(dz + c, count, g * (normed + input * weight) * silu_derivative(gate, open));
+        store_row(du + c, count, dsum * weight);
+        store_row(dskip + c, count, load_row<W>(dskip + c, count) + dsum * input);
+        store_row(dy + c, count, dsum);
+        products = products + dsum * normed;
     });
-    const T mean = horizontal_sum<T>(products) / in.group;
-    for_each_vector<T>(first, first + in.group, [&](int64_t c, int count) {
-        const Vec<T> normed = load(y + c, 1, count) * r;
-        store(dy + c, 1, count, (load(dy + c, 1, count) - normed * mean) * r);
+    const T mean = horizontal_sum(products) / in.group;
+    for_each_row<T, W>(first, first + in.group, [&](int64_t c, int count) {
+        const Row<T, W> normed = load_row<W>(y + c, count) * r;
+        store_row(dy + c, count, (load_row<W>(dy + c, count) - normed * mean) * r);
     });
 }
 
