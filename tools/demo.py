@@ -41,6 +41,7 @@ class Step(NamedTuple):
     name: str
     arguments: list[str]
     product: Path
+    environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
 def main() -> None:
@@ -56,12 +57,12 @@ def main() -> None:
     classifier, detector = Config.fromfile(CLASSIFIER), Config.fromfile(DETECTOR)
     seconds = read_json(STEPS_FILE) if STEPS_FILE.exists() else {}
     for step in plan(classifier, detector):
-        command = shlex.join(['python', *step.arguments])
+        command = shlex.join([*step.environment, 'python', *step.arguments])
         if step.name in seconds and step.product.exists():
             console.print(f'[dim]{step.name}: {step.product} is there, done before[/]')
             continue
         console.print(f'\n[bold]{step.name}[/]\n  {command}', highlight=False, soft_wrap=True)
-        seconds[step.name] = run(step.arguments, command)
+        seconds[step.name] = run(step, command)
         write_json(STEPS_FILE, seconds)
 
     summary = dict(
@@ -83,14 +84,15 @@ def plan(classifier: Config, detector: Config) -> list[Step]:
             Path(detector.val_evaluator.ann_file),
         )
     ]
-    for name, path, config in (
-        ('classifier', CLASSIFIER, classifier),
-        ('detector', DETECTOR, detector),
+    for name, path, config, environment in (
+        # its tensors are too small for two threads; a second core loads the images
+        ('classifier', CLASSIFIER, classifier, ('OMP_NUM_THREADS=1',)),
+        ('detector', DETECTOR, detector, ()),
     ):
         checkpoint = Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
         metrics = metrics_file(config)
         steps += [
-            Step(f'train {name}', ['tools/train.py', path, '--resume'], checkpoint),
+            Step(f'train {name}', ['tools/train.py', path, '--resume'], checkpoint, environment),
             Step(
                 f'test {name}',
                 ['tools/test.py', path, str(checkpoint), '--out', str(metrics)],
@@ -104,14 +106,15 @@ def metrics_file(config: Config) -> Path:
     return Path(config.work_dir, 'metrics.json')
 
 
-def run(arguments: list[str], command: str) -> float:
-    """Runs a tool and returns how long it took, in seconds; exits where it fails."""
+def run(step: Step, command: str) -> float:
+    """Runs a step and returns how long it took, in seconds; exits where it fails."""
     start = time.perf_counter()
     # Threads of OpenMP that wait in a loop take the cores from each other on a machine that has
     # other work to do, which can make training ten times slower.
-    environment = {'GOMP_SPINCOUNT': '1000', **os.environ}
+    variables = dict(variable.split('=', 1) for variable in step.environment)
+    environment = {'GOMP_SPINCOUNT': '1000', **os.environ, **variables}
     try:
-        code = subprocess.run([sys.executable, *arguments], env=environment).returncode
+        code = subprocess.run([sys.executable, *step.arguments], env=environment).returncode
     except KeyboardInterrupt:
         sys.exit('stopped; the same command goes on from the last checkpoint')
     if code:

@@ -7,7 +7,7 @@ data_preparation = 'python tools/dataset_converters/digits.py'
 work_dir = 'work_dirs/demo/classifier'
 
 img_size = 32
-max_epochs = 30
+max_epochs = 24
 
 model = dict(
     type='ImageClassifier',
@@ -39,7 +39,7 @@ test_pipeline = [
 
 train_dataloader = dict(
     batch_size=25,
-    num_workers=0,
+    num_workers=1,
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
@@ -73,13 +73,13 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=2, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', by_epoch=True, begin=2, convert_to_iter_based=True),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=10)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=12)
 val_cfg = {}
 test_cfg = {}
 
 default_hooks = dict(
     logger=dict(interval=56),
-    checkpoint=dict(interval=10, max_keep_ckpts=2, save_best=None),
+    checkpoint=dict(interval=12, max_keep_ckpts=2, save_best=None),
 )
 custom_hooks = [
     *_base_.custom_hooks,

@@ -9,7 +9,7 @@ img_size = 96
 pretrain_img_size = 32
 embed_dims = 128
 num_levels = 2
-max_epochs = 3
+max_epochs = 2
 
 deformable_attention = dict(embed_dims=embed_dims, num_heads=4, num_levels=num_levels)
 ffn = dict(embed_dims=embed_dims, feedforward_channels=256)
@@ -40,9 +40,9 @@ model = dict(
         scales=(1, 0.5),
         num_outs=num_levels,
     ),
-    encoder=dict(num_layers=2, layer_cfg=dict(self_attn_cfg=deformable_attention, ffn_cfg=ffn)),
+    encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=deformable_attention, ffn_cfg=ffn)),
     decoder=dict(
-        num_layers=3,
+        num_layers=2,
         layer_cfg=dict(
             self_attn_cfg=dict(embed_dims=embed_dims, num_heads=4),
             cross_attn_cfg=deformable_attention,
@@ -73,7 +73,7 @@ test_pipeline = [
     ),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
@@ -104,7 +104,7 @@ test_evaluator = dict(
 
 optim_wrapper = dict(
     constructor='DefocusOptimWrapperConstructor',
-    optimizer=dict(lr=8e-4, fused=True),
+    optimizer=dict(lr=1.2e-3, fused=True),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.0)}),
 )
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
