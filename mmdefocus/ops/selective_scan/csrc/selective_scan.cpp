@@ -3,32 +3,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <type_traits>
+#include <initializer_list>
 #include <vector>
 
-#include "simd.h"
+#include "panels.h"
 
 namespace {
-
-// A tensor (B, D, L) or (B, N, L) with the strides of its dimensions in elements. It holds bfloat16,
-// or the type T of the computation.
-struct Sequence {
-    void* data;
-    int64_t batch, channel, time;
-    int64_t is_bfloat16;
-
-    template <typename S>
-    S* at(int64_t b, int64_t c, int64_t t) const {
-        return static_cast<S*>(data) + b * batch + c * channel + t * time;
-    }
-};
-
-template <typename T, typename F>
-inline auto with_element_type(const Sequence& sequence, F f) {
-    if constexpr (std::is_same_v<T, float>)
-        if (sequence.is_bfloat16) return f(BFloat16{});
-    return f(T{});
-}
 
 struct Sizes {
     int64_t batch, channels, length, state;
@@ -37,51 +17,6 @@ struct Sizes {
     int threads;
 
     int64_t chunks() const { return (length + chunk - 1) / chunk; }
-};
-
-// Channels [channel, channel + Row::lanes) of an image, of which only those below `channels` exist.
-template <typename T>
-struct Panel {
-    int64_t image, channel, channels;
-
-    int count(int part) const {
-        const int64_t left = channels - channel - part * Simd<T>::lanes;
-        return int(std::clamp<int64_t>(left, 0, Simd<T>::lanes));
-    }
-
-    // Calls f(part, first channel of the part, its number of channels).
-    template <typename F>
-    void for_each_part(F f) const {
-        for (int i = 0; i < Row<T>::lanes / Simd<T>::lanes; ++i)
-            if (count(i) > 0) f(i, channel + i * Simd<T>::lanes, count(i));
-    }
-
-    Row<T> load(const Sequence& from, int64_t t) const {
-        return with_element_type<T>(from, [&](auto element) {
-            Row<T> row{};
-            for_each_part([&](int i, int64_t c, int n) {
-                row.part[i] = ::load(from.at<const decltype(element)>(image, c, t), from.channel, n);
-            });
-            return row;
-        });
-    }
-
-    void store(const Sequence& to, int64_t t, const Row<T>& row) const {
-        with_element_type<T>(to, [&](auto element) {
-            for_each_part([&](int i, int64_t c, int n) {
-                ::store(to.at<decltype(element)>(image, c, t), to.channel, n, row.part[i]);
-            });
-        });
-    }
-
-    // Rows lie pages apart, where the hardware does not look ahead.
-    void prefetch(const Sequence& from, int64_t t) const {
-        with_element_type<T>(from, [&](auto element) {
-            for_each_part([&](int, int64_t c, int) {
-                ::prefetch(from.at<const decltype(element)>(image, c, t));
-            });
-        });
-    }
 };
 
 struct Chunk {
@@ -103,8 +38,8 @@ struct Inputs {
 template <typename T>
 struct Gradients {
     Sequence u, delta;
-    T* A;       // (B, D, N), to be summed over B
-    T *B, *C;   // (groups, B, L, N), to be summed over the groups
+    T* A;      // (B, D, N), to be summed over B
+    T *B, *C;  // (groups, B, L, N), to be summed over the groups
 };
 
 // One task: some channels of one image, chunk after chunk, and in a chunk panel after panel. What a
@@ -318,8 +253,8 @@ private:
     Row<T>* const kept;  // (B, chunks, panels, N)
     const int64_t image, group;
     const int64_t first, last;  // panels
-    std::vector<T> B, C;        // (N, chunk)
-    std::vector<Row<T>> rate, state;        // (panels, N)
+    std::vector<T> B, C;                       // (N, chunk)
+    std::vector<Row<T>> rate, state;           // (panels, N)
     std::vector<Row<T>> u, delta, input, sum;  // (chunk,), of one panel
 };
 
@@ -340,18 +275,17 @@ void backward(const Sizes& sizes, const Inputs<T>& in, const Sequence& dy, Row<T
 
 }  // namespace
 
-#define MMDEFOCUS_SCAN(T, SUFFIX)                                                              \
-    extern "C" void selective_scan_forward_##SUFFIX(                                           \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const Sequence* y, Row<T>* kept) {                    \
-        forward<T>(*sizes, {*u, *delta, A, *B, *C}, *y, kept);                                 \
-    }                                                                                          \
-    extern "C" void selective_scan_backward_##SUFFIX(                                          \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const Sequence* dy, Row<T>* kept,           \
-        const Sequence* du, const Sequence* ddelta, T* dA, T* dB, T* dC) {                                         \
-        backward<T>(*sizes, {*u, *delta, A, *B, *C}, *dy, kept,                                \
-                    {*du, *ddelta, dA, dB, dC});                                               \
+#define MMDEFOCUS_SCAN(T, SUFFIX)                                                               \
+    extern "C" void selective_scan_forward_##SUFFIX(                                            \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,               \
+        const Sequence* B, const Sequence* C, const Sequence* y, Row<T>* kept) {                \
+        forward<T>(*sizes, {*u, *delta, A, *B, *C}, *y, kept);                                  \
+    }                                                                                           \
+    extern "C" void selective_scan_backward_##SUFFIX(                                           \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,               \
+        const Sequence* B, const Sequence* C, const Sequence* dy, Row<T>* kept,                 \
+        const Sequence* du, const Sequence* ddelta, T* dA, T* dB, T* dC) {                      \
+        backward<T>(*sizes, {*u, *delta, A, *B, *C}, *dy, kept, {*du, *ddelta, dA, dB, dC});    \
     }
 
 MMDEFOCUS_SCAN(float, float)
