@@ -14,6 +14,7 @@ max_epochs = 2
 deformable_attention = dict(embed_dims=embed_dims, num_heads=4, num_levels=num_levels)
 ffn = dict(embed_dims=embed_dims, feedforward_channels=256)
 model = dict(
+    type='DefocusDINO',
     num_queries=30,
     num_feature_levels=num_levels,
     data_preprocessor=dict(mean=[127.5] * 3, std=[64.0] * 3),
@@ -50,7 +51,12 @@ model = dict(
         ),
     ),
     positional_encoding=dict(num_feats=embed_dims // 2),
-    bbox_head=dict(num_classes=10, embed_dims=embed_dims, loss_cls=dict(loss_weight=4.0)),
+    bbox_head=dict(
+        type='DefocusDINOHead',
+        num_classes=10,
+        embed_dims=embed_dims,
+        loss_cls=dict(loss_weight=4.0),
+    ),
     dn_cfg=dict(group_cfg=dict(num_dn_queries=30)),
     test_cfg=dict(max_per_img=20),
 )

@@ -2,14 +2,20 @@
 
 import importlib.util
 import itertools
+import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 
 TOOLS = Path(__file__).parents[2] / 'tools'
+DATA = Path(__file__).parents[1] / 'data'
 NUMBERS = itertools.count()
 
 CONFIG = """
@@ -91,6 +97,12 @@ def load_tool(name: str) -> ModuleType:
     return module
 
 
+@pytest.fixture(name='load_tool')
+def _load_tool() -> Callable[[str], ModuleType]:
+    """Imports a tool by its name under tools/, without `.py`."""
+    return load_tool
+
+
 @pytest.fixture
 def check_env() -> ModuleType:
     """The tool check_env."""
@@ -152,3 +164,50 @@ def trained(tmp_path_factory) -> Path:
         [str(config), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_epochs=1']
     )
     return folder / 'epoch_1.pth'
+
+
+DETECTOR = """
+_base_ = '{tiny_dino}'
+data_root = '{data}/'
+dataset = dict(
+    data_root=data_root, ann_file='truth.json', data_prefix=dict(img='images/'), test_mode=True
+)
+train_dataloader = dict(dataset=dict(dataset, test_mode=False))
+val_dataloader = dict(dataset=dataset, batch_size=1)
+test_dataloader = val_dataloader
+val_evaluator = dict(ann_file=data_root + 'truth.json')
+test_evaluator = dict(ann_file=data_root + 'truth.json')
+"""
+
+
+@pytest.fixture(scope='session')
+def detector(tmp_path_factory) -> SimpleNamespace:
+    """A detector of random weights, with five scenes: `config`, `checkpoint`, `data`."""
+    folder = tmp_path_factory.mktemp('detector')
+    config, checkpoint = folder / 'detector.py', folder / 'detector.pth'
+    config.write_text(DETECTOR.format(tiny_dino=DATA / 'tiny_dino.py', data=folder))
+    (folder / 'images').mkdir()
+    rng = np.random.default_rng(0)
+    images, boxes = [], []
+    for number in range(1, 6):
+        name, height, width = f'{number}.jpg', 96, 64 + 16 * number
+        scene = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / 'images' / name), scene)
+        images.append(dict(id=number, file_name=name, height=height, width=width))
+        boxes.append(
+            dict(id=number, image_id=number, category_id=3, bbox=[8, 8, 40, 40], area=1600)
+        )
+    categories = [dict(id=number, name=str(number)) for number in range(10)]
+    truth = dict(
+        images=images, annotations=[dict(box, iscrowd=0) for box in boxes], categories=categories
+    )
+    (folder / 'truth.json').write_text(json.dumps(truth))
+
+    cfg = Config.fromfile(config)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    model.init_weights()
+    meta = dict(dataset_meta=dict(classes=cfg.classes))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), checkpoint)
+    return SimpleNamespace(config=config, checkpoint=checkpoint, data=folder)

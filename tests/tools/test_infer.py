@@ -1,0 +1,111 @@
+import json
+import shutil
+
+import cv2
+import pytest
+import torch
+
+
+def run(workshop, *arguments):
+    """Runs the tool, which must succeed; returns what it wrote."""
+    with pytest.raises(SystemExit) as stop:
+        workshop.run('infer', *arguments, '--out', 'out', '--device', 'cpu')
+    assert stop.value.code == 0
+    return json.loads((workshop.path / 'out' / 'predictions.json').read_text())
+
+
+def test_classifier_names_the_best_classes_first(workshop, trained):
+    image = workshop.data / 'dark' / '0.png'
+    written = run(workshop, image, workshop.config(), trained)
+    (found,) = written['predictions']
+    assert (found['image'], found['width'], found['height']) == (str(image), 16, 16)
+    first, second = found['classes']
+    assert first['score'] >= second['score']
+    assert first['score'] + second['score'] == pytest.approx(1)
+    assert {first['name'], second['name']} == {'dark', 'light'}
+    assert written['failed'] == []
+
+
+def test_classifier_predicts_as_the_inferencer_of_mmpretrain(workshop, trained):
+    from mmpretrain import ImageClassificationInferencer
+
+    image = str(workshop.data / 'light' / '0.png')
+    config = workshop.config(
+        "test_dataloader['dataset']['pipeline'][0]['type'] = 'LoadImageFromFile'"
+    )
+    (found,) = run(workshop, image, config, trained)['predictions']
+    inferencer = ImageClassificationInferencer(config, str(trained), device='cpu')
+    (expected,) = inferencer(image)
+    assert found['classes'][0]['name'] == expected['pred_class']
+    assert found['classes'][0]['score'] == pytest.approx(expected['pred_score'], rel=1e-5)
+
+
+def test_detector_predicts_as_the_inferencer_of_mmdet(workshop, detector):
+    from mmdet.apis import DetInferencer
+
+    image = str(detector.data / 'images' / '2.jpg')
+    (found,) = run(workshop, image, detector.config, detector.checkpoint)['predictions']
+    inferencer = DetInferencer(
+        str(detector.config), str(detector.checkpoint), device='cpu', show_progress=False
+    )
+    (expected,) = inferencer(image)['predictions']
+    assert len(found['boxes']) == len(expected['scores']) > 0
+    for column, key in (('score', 'scores'), ('bbox', 'bboxes'), ('label', 'labels')):
+        values = torch.tensor([box[column] for box in found['boxes']])
+        torch.testing.assert_close(values, torch.tensor(expected[key]), rtol=1e-4, atol=1e-3)
+    assert all(box['name'] == str(box['label']) for box in found['boxes'])
+
+
+def test_each_image_of_a_folder_is_drawn_in_its_own_format(workshop, detector):
+    shutil.copytree(detector.data / 'images', 'scenes')
+    (workshop.path / 'scenes' / 'notes.txt').write_text('no image')
+    written = run(workshop, 'scenes', detector.config, detector.checkpoint, '--score-thr', 0)
+    assert [found['image'] for found in written['predictions']] == [
+        f'scenes/{number}.jpg' for number in range(1, 6)
+    ]
+    pictures = workshop.path / 'out' / 'pictures'
+    assert {path.name for path in pictures.iterdir()} == {f'{n}.jpg' for n in range(1, 6)}
+    for path in pictures.iterdir():
+        scene = cv2.imread(f'scenes/{path.name}')
+        assert abs(cv2.imread(str(path)).astype(int) - scene).max() > 100  # a box
+
+
+def test_broken_image_in_a_folder_is_reported_and_the_others_are_done(workshop, trained):
+    broken = workshop.data / 'dark' / '1.png'
+    broken.write_bytes(broken.read_bytes()[:-100])
+    found = workshop.error(
+        'infer', workshop.data / 'dark', workshop.config(), trained, '--out', 'out'
+    )
+    assert found.startswith(f'{broken}: not a whole image')
+    written = json.loads((workshop.path / 'out' / 'predictions.json').read_text())
+    assert len(written['predictions']) == 2
+    assert [failure['image'] for failure in written['failed']] == [str(broken)]
+
+
+def test_options_change_the_config(workshop, trained):
+    option = 'model.backbone.pach_size=8'
+    found = workshop.error(
+        'infer',
+        workshop.data / 'dark',
+        workshop.config(),
+        trained,
+        *('--out', 'out', '--cfg-options', option),
+    )
+    assert "DefocusMamba has no argument 'pach_size'" in found
+
+
+def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
+    (workshop.path / 'empty').mkdir()
+    torch.save(dict(state_dict=dict(other=torch.ones(1))), 'foreign.pth')
+    config, images = workshop.config(), workshop.data / 'dark'
+    scope = "default_scope = 'mmengine'"
+    for arguments, message in (
+        (('nowhere', config, trained), 'nowhere: no such file or folder'),
+        (('empty', config, trained), 'empty: no image in this folder; expected .bmp, '),
+        ((images, 'nowhere.py', trained), 'config nowhere.py: no such file'),
+        ((images, config, 'nowhere.pth'), 'checkpoint nowhere.pth: no such file'),
+        ((images, config, 'foreign.pth'), 'foreign.pth does not fit ImageClassifier: 29 missing'),
+        ((images, workshop.config(scope), trained), 'expected default_scope mmdet or mmpretrain'),
+    ):
+        assert message in workshop.error('infer', *arguments, '--out', 'out')
+    assert not (workshop.path / 'out').exists()
