@@ -110,7 +110,7 @@ test_evaluator = dict(
 
 optim_wrapper = dict(
     constructor='DefocusOptimWrapperConstructor',
-    optimizer=dict(lr=1.2e-3, fused=True),
+    optimizer=dict(lr=1.6e-3, fused=True),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=1.0)}),
 )
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)

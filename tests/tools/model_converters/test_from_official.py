@@ -1,6 +1,5 @@
 """Conversion of released checkpoints, through the command line as a user does it."""
 
-import importlib.util
 import os
 from collections import OrderedDict
 from pathlib import Path
@@ -12,53 +11,9 @@ import torch
 from mmdefocus.models import DefocusMamba
 from mmdefocus.models.utils import convert
 
-ROOT = Path(__file__).parents[2]
-DATA = ROOT / 'tests/data'
-
-
-@pytest.fixture(scope='module')
-def main():
-    path = ROOT / 'tools/model_converters/from_official.py'
-    spec = importlib.util.spec_from_file_location('from_official', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
-
-
-@pytest.fixture
-def failure(main, capsys):
-    """Runs the tool, which must fail, and returns the one line that it says on stderr."""
-
-    def run(*argv: object) -> str:
-        with pytest.raises(SystemExit) as exit_info:
-            main([str(argument) for argument in argv])
-        assert exit_info.value.code == 1
-        (line,) = capsys.readouterr().err.splitlines()
-        return line
-
-    return run
-
-
-def golden(name: str, *parts: str) -> dict[str, torch.Tensor]:
-    """Weights under their released names, of the given parts of a golden file."""
-    with np.load(DATA / f'{name}.npz') as arrays:
-        return {
-            key.removeprefix('state_dict/').replace('/', '.'): torch.from_numpy(arrays[key])
-            for key in arrays.files
-            if key.startswith(parts)
-        }
-
-
-def classifier(name: str = 'cls_rope') -> dict[str, torch.Tensor]:
-    return golden(name, 'state_dict/')
-
-
-def detector() -> dict[str, torch.Tensor]:
-    return golden('det_zscan', 'backbone/', 'neck/')
-
 
 @pytest.mark.parametrize('name', ['cls_rope', 'cls_norope', 'cls_change_res_mlp_head'])
-def test_classifier_has_every_weight_under_our_names(main, tmp_path, name):
+def test_classifier_has_every_weight_under_our_names(main, tmp_path, name, classifier):
     released = classifier(name)
     torch.save({'model': released}, tmp_path / 'src.pth')
 
@@ -74,7 +29,7 @@ def test_classifier_has_every_weight_under_our_names(main, tmp_path, name):
     DefocusMamba(**converted['meta']['backbone']).load_state_dict(backbone, strict=True)
 
 
-def test_released_names_map_to_ours(main, tmp_path):
+def test_released_names_map_to_ours(main, tmp_path, classifier):
     released = classifier()
     torch.save({'model': released}, tmp_path / 'src.pth')
 
@@ -91,8 +46,9 @@ def test_released_names_map_to_ours(main, tmp_path):
         assert torch.equal(weights[f'backbone.{new}'], released[old])
 
 
-@pytest.mark.parametrize('released', [classifier, detector])
-def test_backbone_loads_as_pretrained_weights(main, tmp_path, released):
+@pytest.mark.parametrize('released', ['classifier', 'detector'])
+def test_backbone_loads_as_pretrained_weights(main, tmp_path, released, request):
+    released = request.getfixturevalue(released)
     torch.save({'model': released()}, tmp_path / 'src.pth')
 
     main([f'{tmp_path}/src.pth', f'{tmp_path}/dst.pth', '--kind', 'backbone'])
@@ -106,7 +62,9 @@ def test_backbone_loads_as_pretrained_weights(main, tmp_path, released):
         assert torch.equal(weight, converted['state_dict'][f'backbone.{name}'])
 
 
-def test_detector_keeps_class_names_and_translates_backbone_and_neck(main, tmp_path, capsys):
+def test_detector_keeps_class_names_and_translates_backbone_and_neck(
+    main, tmp_path, capsys, detector
+):
     released = detector()
     released['bbox_head.cls_branches.0.bias'] = torch.zeros(80)
     checkpoint = {'meta': {'dataset_meta': {'classes': ('zero', 'one')}}, 'state_dict': released}
@@ -127,7 +85,7 @@ def test_detector_keeps_class_names_and_translates_backbone_and_neck(main, tmp_p
     assert 'missing     neck' not in said
 
 
-def test_missing_neck_weight_is_reported_and_the_rest_written(main, tmp_path, capsys):
+def test_missing_neck_weight_is_reported_and_the_rest_written(main, tmp_path, capsys, detector):
     released = detector()
     del released['neck.fpn1.3.weight']
     torch.save({'state_dict': released}, tmp_path / 'src.pth')
@@ -138,7 +96,7 @@ def test_missing_neck_weight_is_reported_and_the_rest_written(main, tmp_path, ca
     assert (tmp_path / 'dst.pth').exists()
 
 
-def test_ema_takes_the_averaged_weights(main, tmp_path):
+def test_ema_takes_the_averaged_weights(main, tmp_path, classifier):
     averaged = {name: weight + 1 for name, weight in classifier().items()}
     torch.save({'model': classifier(), 'model_ema': averaged}, tmp_path / 'src.pth')
 
@@ -148,7 +106,7 @@ def test_ema_takes_the_averaged_weights(main, tmp_path):
     assert torch.equal(weights['backbone.cls_token'], averaged['cls_token'])
 
 
-def test_ema_of_a_file_without_it_is_an_error(failure, tmp_path):
+def test_ema_of_a_file_without_it_is_an_error(failure, tmp_path, classifier):
     torch.save({'model': classifier()}, tmp_path / 'src.pth')
 
     line = failure(tmp_path / 'src.pth', tmp_path / 'dst.pth', '--kind', 'classifier', '--ema')
@@ -159,7 +117,7 @@ def test_ema_of_a_file_without_it_is_an_error(failure, tmp_path):
 @pytest.mark.parametrize(
     'name', ['cls_token', 'patch_embed.proj.weight', 'blocks.1.mixer.freq', 'blocks.2.mixer.D']
 )
-def test_missing_backbone_weight_fails_and_writes_nothing(main, tmp_path, capsys, name):
+def test_missing_backbone_weight_fails_and_writes_nothing(main, tmp_path, capsys, name, classifier):
     released = classifier()
     del released[name]
     torch.save({'model': released}, tmp_path / 'src.pth')
@@ -174,7 +132,7 @@ def test_missing_backbone_weight_fails_and_writes_nothing(main, tmp_path, capsys
     assert os.listdir(tmp_path) == ['src.pth']
 
 
-def test_unexpected_weight_is_reported_and_left_out(main, tmp_path, capsys):
+def test_unexpected_weight_is_reported_and_left_out(main, tmp_path, capsys, classifier):
     released = {**classifier(), 'pos_embed': torch.zeros(1, 17, 64)}
     torch.save({'model': released}, tmp_path / 'src.pth')
 
@@ -185,7 +143,7 @@ def test_unexpected_weight_is_reported_and_left_out(main, tmp_path, capsys):
     assert not any('pos_embed' in name for name in weights)
 
 
-def test_contradicting_shapes_are_an_error():
+def test_contradicting_shapes_are_an_error(classifier):
     released = classifier()
     released['blocks.1.mixer.D'] = torch.ones(5)
 
@@ -195,9 +153,10 @@ def test_contradicting_shapes_are_an_error():
 
 @pytest.mark.parametrize(
     ('released', 'kind', 'found'),
-    [(classifier, 'detector', 'classifier or backbone'), (detector, 'classifier', 'detector')],
+    [('classifier', 'detector', 'classifier or backbone'), ('detector', 'classifier', 'detector')],
 )
-def test_another_kind_is_an_error(released, kind, found):
+def test_another_kind_is_an_error(released, kind, found, request):
+    released = request.getfixturevalue(released)
     with pytest.raises(ValueError, match=f'--kind {kind}: these are the weights of a {found}'):
         convert(released(), kind)
 
@@ -210,7 +169,7 @@ def test_weights_of_another_model_are_an_error(failure, tmp_path):
     assert f'{tmp_path}/src.pth: these are not the weights of a De-focus Mamba' in line
 
 
-def test_safetensors_in_and_out(main, tmp_path):
+def test_safetensors_in_and_out(main, tmp_path, classifier):
     from safetensors.torch import load_file, save_file
 
     save_file(classifier(), tmp_path / 'src.safetensors')
@@ -222,7 +181,7 @@ def test_safetensors_in_and_out(main, tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
-def test_truncated_file_is_one_clear_line(failure, tmp_path, suffix):
+def test_truncated_file_is_one_clear_line(failure, tmp_path, suffix, classifier):
     src = tmp_path / f'src{suffix}'
     torch.save({'model': classifier()}, src)
     src.write_bytes(src.read_bytes()[:5000])
@@ -249,7 +208,7 @@ class Malicious:
         return os.mkdir, (str(self.path),)
 
 
-def test_code_in_a_checkpoint_is_refused(failure, tmp_path):
+def test_code_in_a_checkpoint_is_refused(failure, tmp_path, classifier):
     checkpoint = {'model': classifier(), 'config': Malicious(tmp_path / 'proof')}
     torch.save(checkpoint, tmp_path / 'src.pth')
 
@@ -259,7 +218,9 @@ def test_code_in_a_checkpoint_is_refused(failure, tmp_path):
     assert os.listdir(tmp_path) == ['src.pth']
 
 
-def test_configuration_object_of_the_released_trainer_is_read_as_data(main, tmp_path, monkeypatch):
+def test_configuration_object_of_the_released_trainer_is_read_as_data(
+    main, tmp_path, monkeypatch, classifier
+):
     """Saved as yacs does: a dict subclass with state, in a module that is not there on loading."""
     import sys
     import types
@@ -282,7 +243,7 @@ def test_configuration_object_of_the_released_trainer_is_read_as_data(main, tmp_
     assert (tmp_path / 'dst.pth').exists()
 
 
-def test_logs_of_a_detector_checkpoint_are_read_as_data(main, tmp_path):
+def test_logs_of_a_detector_checkpoint_are_read_as_data(main, tmp_path, detector):
     from mmengine.logging import HistoryBuffer
 
     logs = OrderedDict(loss=HistoryBuffer([1.0, 2.0], [1, 1]))
@@ -297,144 +258,3 @@ def test_logs_of_a_detector_checkpoint_are_read_as_data(main, tmp_path):
     main([f'{tmp_path}/src.pth', f'{tmp_path}/dst.pth', '--kind', 'backbone'])
 
     assert (tmp_path / 'dst.pth').exists()
-
-
-@pytest.fixture(scope='module')
-def whole_detector() -> dict[str, torch.Tensor]:
-    """The released layout of a whole mmdet detector; a number for each weight of mmdet's parts."""
-    from mmdet.registry import MODELS
-    from mmengine.hub import get_config
-
-    from mmdefocus.models.utils.official import DINO
-
-    with torch.device('meta'):
-        parts = MODELS.build(dict(get_config(DINO).model, _scope_='mmdet')).state_dict()
-    names = [name for name in parts if not name.startswith(('backbone.', 'neck.'))]
-    return {**detector(), **{name: torch.full((1,), i) for i, name in enumerate(names)}}
-
-
-@pytest.fixture
-def round_trip(main, tmp_path):
-    """Converts a file and reverts the result; returns the two files that must be equal."""
-
-    def run(checkpoint: dict, kind: str) -> tuple[bytes, bytes]:
-        src, back = tmp_path / 'src' / 'model.pth', tmp_path / 'back' / 'model.pth'
-        src.parent.mkdir()
-        torch.save(checkpoint, src)
-        main([str(src), f'{tmp_path}/ours.pth', '--kind', kind])
-        main([f'{tmp_path}/ours.pth', str(back), '--kind', kind, '--reverse'])
-        return src.read_bytes(), back.read_bytes()
-
-    return run
-
-
-@pytest.mark.parametrize('name', ['cls_rope', 'cls_norope', 'cls_change_res_mlp_head'])
-def test_classifier_comes_back_byte_for_byte(round_trip, name):
-    released, reverted = round_trip(classifier(name), 'classifier')
-    assert released == reverted
-
-
-@pytest.mark.parametrize(
-    'wrap',
-    [lambda w: {'model': w}, lambda w: {'state_dict': w}, OrderedDict],
-    ids=['model', 'state_dict', 'OrderedDict'],
-)
-def test_file_comes_back_in_its_form(round_trip, wrap):
-    released, reverted = round_trip(wrap(classifier()), 'classifier')
-    assert released == reverted
-
-
-def test_state_dict_of_a_module_comes_back_with_its_version_numbers(round_trip):
-    weights = OrderedDict(classifier())
-    weights._metadata = OrderedDict({'': {'version': 1}, 'norm': {'version': 1}})
-    released, reverted = round_trip(weights, 'classifier')
-    assert released == reverted
-
-
-def test_backbone_of_a_classifier_comes_back_byte_for_byte(round_trip):
-    weights = {name: w for name, w in classifier().items() if not name.startswith('head')}
-    released, reverted = round_trip(weights, 'backbone')
-    assert released == reverted
-
-
-def test_backbone_of_a_detector_comes_back_byte_for_byte(round_trip):
-    released, reverted = round_trip(golden('det_zscan', 'backbone/'), 'backbone')
-    assert released == reverted
-
-
-def test_detector_comes_back_byte_for_byte(round_trip, whole_detector):
-    released, reverted = round_trip(whole_detector, 'detector')
-    assert released == reverted
-
-
-def test_own_training_is_given_the_released_form(main, tmp_path):
-    torch.save({'model': classifier()}, tmp_path / 'src.pth')
-    main([f'{tmp_path}/src.pth', f'{tmp_path}/ours.pth', '--kind', 'classifier'])
-    weights = torch.load(tmp_path / 'ours.pth', weights_only=True)['state_dict']
-    torch.save({'meta': {'epoch': 1}, 'state_dict': weights}, tmp_path / 'epoch_1.pth')
-
-    main([f'{tmp_path}/epoch_1.pth', f'{tmp_path}/dst.pth', '--kind', 'classifier', '--reverse'])
-
-    reverted = torch.load(tmp_path / 'dst.pth', weights_only=True)
-    assert list(reverted) == ['model']
-    assert list(reverted['model']) == list(classifier())
-
-
-def test_released_names_cannot_be_reverted(failure, tmp_path):
-    torch.save(classifier(), tmp_path / 'src.pth')
-    arguments = (tmp_path / 'src.pth', tmp_path / 'dst.pth', '--kind', 'classifier', '--reverse')
-    assert "do not have this project's names" in failure(*arguments)
-
-
-@pytest.mark.parametrize('name', ['cls_rope', 'cls_change_res_mlp_head'])
-def test_class_map_selects_the_rows_of_both_classifiers(main, tmp_path, name):
-    released = classifier(name)
-    torch.save({'model': released}, tmp_path / 'src.pth')
-    (tmp_path / 'map.txt').write_text('4\n0\n4\n')
-
-    arguments = ['--kind', 'classifier', '--class-map', f'{tmp_path}/map.txt']
-    main([f'{tmp_path}/src.pth', f'{tmp_path}/dst.pth', *arguments])
-
-    weights = torch.load(tmp_path / 'dst.pth', weights_only=True)['state_dict']
-    layer = '.2' if 'mlp' in name else ''
-    for old, new in (('head', 'head.fc'), ('head2', 'head.aux_fc')):
-        for leaf in ('weight', 'bias'):
-            rows = released[f'{old}{layer}.{leaf}'][[4, 0, 4]]
-            assert torch.equal(weights[f'{new}{layer}.{leaf}'], rows)
-    if layer:
-        assert torch.equal(weights['head.fc.0.weight'], released['head.0.weight'])
-
-
-@pytest.mark.parametrize(
-    ('text', 'message'),
-    [
-        (None, 'map.txt: no such file'),
-        ('', 'map.txt: empty; expected the index of a row on each line'),
-        ('1\ntwo\n', "map.txt: entry 2: expected the index of a row, found 'two'"),
-        ('-1\n', "map.txt: entry 1: expected the index of a row, found '-1'"),
-        ('0\n999\n', 'class map: row 999, but head.fc.weight has 7 rows from 0'),
-        ('é', "map.txt: entry 1: expected the index of a row, found 'é'"),
-    ],
-)
-def test_bad_class_map_is_one_clear_line(failure, tmp_path, text, message):
-    torch.save({'model': classifier()}, tmp_path / 'src.pth')
-    if text is not None:
-        (tmp_path / 'map.txt').write_text(text)
-    options = ('--kind', 'classifier', '--class-map', tmp_path / 'map.txt')
-    assert message in failure(tmp_path / 'src.pth', tmp_path / 'dst.pth', *options)
-    assert not (tmp_path / 'dst.pth').exists()
-
-
-@pytest.mark.parametrize(
-    ('options', 'message'),
-    [
-        (('--kind', 'backbone', '--class-map', 'a'), '--class-map: expected --kind classifier'),
-        (('--kind', 'backbone', '--reverse', '--ema'), 'cannot be combined with --ema'),
-        (
-            ('--kind', 'classifier', '--reverse', '--class-map', 'a'),
-            'cannot be combined with --class-map',
-        ),
-    ],
-)
-def test_options_that_exclude_each_other_are_one_clear_line(failure, options, message):
-    assert message in failure('src.pth', 'dst.pth', *options)
