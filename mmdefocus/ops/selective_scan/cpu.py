@@ -42,24 +42,30 @@ def cpu_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
     readable = (dtype, torch.bfloat16) if dtype == torch.float32 else (dtype,)
     sequences = (x if x.dtype in readable else x.to(dtype) for x in (u, delta, B, C))
     wide_u, delta, B, C = sequences
-    y, _ = _scan(wide_u, delta, A.to(dtype).contiguous(), B, C)
+    inputs = wide_u, delta, A.to(dtype).contiguous(), B, C
+    keep = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
+    y, _ = _scan(*inputs, keep)
     return y.to(u.dtype)
 
 
 @torch.library.custom_op('mmdefocus::selective_scan_cpu', mutates_args=(), device_types='cpu')
-def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns y and the states kept for the backward; computes in the dtype of A."""
+def _scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, keep: bool
+) -> tuple[Tensor, Tensor]:
+    """Returns y and, to `keep` for the backward, some states; computes in the dtype of A."""
     sizes = _sizes(u, A)
     y = _empty_like(u)
-    kept = A.new_empty(_kept_shape(sizes))
+    kept = A.new_empty(_kept_shape(sizes) if keep else 0)
     u, delta, B, C, out = (_Sequence.of(x) for x in (u, delta, B, C, y))
     call('selective_scan_forward', A.dtype, sizes, u, delta, A, B, C, out, kept)
     return y, kept
 
 
 @_scan.register_fake
-def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    return _empty_like(u), A.new_empty(_kept_shape(_sizes(u, A)))
+def _(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, keep: bool
+) -> tuple[Tensor, Tensor]:
+    return _empty_like(u), A.new_empty(_kept_shape(_sizes(u, A)) if keep else 0)
 
 
 @torch.library.custom_op(
@@ -90,14 +96,14 @@ def _(
 
 def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
     ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
-    ctx.save_for_backward(*inputs, output[1])
+    ctx.save_for_backward(*inputs[:-1], output[1])
 
 
 def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]:
     u, delta, A, B, C, kept = ctx.saved_tensors
     if dy is None:
-        return (None,) * 5
-    return _scan_backward(u, delta, A, B, C, dy, kept)
+        return (None,) * 6
+    return *_scan_backward(u, delta, A, B, C, dy, kept), None
 
 
 _scan.register_autograd(_backward, setup_context=_setup_context)

@@ -77,7 +77,7 @@ public:
             load_projections(chunk);
             for (int64_t p = first; p < last; ++p) {
                 load_rows(chunk, panel(p));
-                std::copy_n(&state[of_panel(p)], sizes.state, kept_at(chunk, p));
+                if (kept) std::copy_n(&state[of_panel(p)], sizes.state, kept_at(chunk, p));
                 for (int64_t n = 0; n < sizes.state; ++n) {
                     prefetch(chunk, p, n, 1, {in.u, in.delta, y});
                     forward_state(chunk, p, n);
@@ -250,7 +250,7 @@ private:
 
     const Sizes& sizes;
     const Inputs<T>& in;
-    Row<T>* const kept;  // (B, chunks, panels, N)
+    Row<T>* const kept;  // (B, chunks, panels, N), or null
     const int64_t image, group;
     const int64_t first, last;  // panels
     std::vector<T> B, C;                       // (N, chunk)
