@@ -45,7 +45,7 @@ def make_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[], None]
         model.eval()
         return torch.inference_mode()(lambda: model(images))
     model.train()
-    labels = torch.arange(len(images)) % NUM_CLASSES
+    labels = torch.arange(len(images), device=images.device) % NUM_CLASSES
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step() -> None:

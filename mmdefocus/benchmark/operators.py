@@ -143,11 +143,11 @@ OPERATORS = {
 }
 
 
-def candidates(name: str) -> dict[str, Callable[..., Tensor] | str]:
+def candidates(name: str, device: str = 'cpu') -> dict[str, Callable[..., Tensor] | str]:
     """Returns the backends of an operator and its peers: the function, or why there is none."""
     operator = OPERATORS[name]
     found = {}
-    for backend, state in ops.available_backends('cpu').get(name, {'torch': 'available'}).items():
+    for backend, state in ops.available_backends(device).get(name, {'torch': 'available'}).items():
         call = partial(operator.call, backend=backend)
         found[backend] = call if state == 'available' else state
     for peer, load in operator.peers.items():

@@ -14,10 +14,14 @@ import torch
 
 
 class Backend(NamedTuple):
-    """An implementation of an operator and the probe that tells whether it can run."""
+    """An implementation of an operator and the probe that tells whether it can run.
+
+    Under `auto` it serves only devices of the type `auto_on`, before all others; or any if None.
+    """
 
     run: Callable[..., torch.Tensor]
     why_not: Callable[[torch.device], str | None]
+    auto_on: str | None = None
 
 
 _OPERATORS: dict[str, dict[str, Backend]] = {}
@@ -42,8 +46,8 @@ def select(
         backend: The name of a backend, or `auto`: MMDEFOCUS_BACKEND if it is set and the
             operator has such a backend, else the first that can run.
         device: Where the tensors of the call are.
-        prefer: The backend that goes before the others under `auto`, where the best one depends
-            on the sizes of the call.
+        prefer: Of the backends for any device, the one that goes before the others under `auto`,
+            where the best one depends on the sizes of the call.
 
     Raises:
         ValueError: If the wanted backend does not exist or cannot run here.
@@ -61,8 +65,13 @@ def _choose(operator: str, backend: str, device: torch.device, prefer: str | Non
         if backend not in backends and backend in known:
             backend = 'auto'
     if backend == 'auto':
-        names = sorted(backends, key=lambda name: name != prefer)
-        return next(name for name in names if backends[name].why_not(device) is None)
+        names = sorted(backends, key=lambda n: (backends[n].auto_on is None, n != prefer))
+        return next(
+            name
+            for name in names
+            if backends[name].auto_on in (None, device.type)
+            and backends[name].why_not(device) is None
+        )
     if backend not in backends:
         raise ValueError(
             f'{source}: {operator} has no backend {backend!r}, choose auto or one of '

@@ -23,7 +23,15 @@ from torch import Tensor
 HEADERS = Path(__file__).parent / 'csrc'
 SOURCES = tuple(sorted(Path(__file__).parent.glob('*/csrc/*.cpp')))
 COMPILERS = ('c++', 'g++', 'clang++')
-FLAGS = ('-std=c++17', '-O3', '-ffp-contract=fast', '-march=native', '-fPIC', '-fopenmp', '-Wno-psabi')
+FLAGS = (
+    '-std=c++17',
+    '-O3',
+    '-ffp-contract=fast',
+    '-march=native',
+    '-fPIC',
+    '-fopenmp',
+    '-Wno-psabi',
+)
 
 logger = logging.getLogger(__name__)
 

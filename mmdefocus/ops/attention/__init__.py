@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .. import dispatch
+from .. import dispatch, gpu
 from ..heads import check_heads
 from .fused import fused_attention
 from .naive import naive_attention
@@ -12,6 +12,9 @@ __all__ = ['decayed_attention']
 dispatch.register(
     'decayed_attention',
     {
+        'triton': dispatch.Backend(
+            gpu.lazy(f'{__name__}.triton', 'triton_attention'), gpu.why_not, auto_on='cuda'
+        ),
         'fused': dispatch.Backend(fused_attention, dispatch.always),
         'naive': dispatch.Backend(naive_attention, dispatch.always),
     },

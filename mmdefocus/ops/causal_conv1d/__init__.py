@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .. import dispatch, native
+from .. import dispatch, gpu, native
 from .cpu import cpu_causal_conv1d
 from .naive import naive_causal_conv1d
 
@@ -12,6 +12,9 @@ dispatch.register(
     'causal_conv1d',
     {
         'cpu': dispatch.Backend(cpu_causal_conv1d, native.why_not),
+        'triton': dispatch.Backend(
+            gpu.lazy(f'{__name__}.triton', 'triton_causal_conv1d'), gpu.why_not, auto_on='cuda'
+        ),
         'naive': dispatch.Backend(naive_causal_conv1d, dispatch.always),
     },
 )

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .. import dispatch, native
+from .. import dispatch, gpu, native
 from .cpu import cpu_gated_group_rms_norm
 from .naive import naive_gated_group_rms_norm
 
@@ -12,6 +12,11 @@ dispatch.register(
     'gated_group_rms_norm',
     {
         'cpu': dispatch.Backend(cpu_gated_group_rms_norm, native.why_not),
+        'triton': dispatch.Backend(
+            gpu.lazy(f'{__name__}.triton', 'triton_gated_group_rms_norm'),
+            gpu.why_not,
+            auto_on='cuda',
+        ),
         'naive': dispatch.Backend(naive_gated_group_rms_norm, dispatch.always),
     },
 )

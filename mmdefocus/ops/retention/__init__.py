@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from .. import dispatch
+from .. import dispatch, gpu
 from ..heads import check_heads
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
@@ -13,6 +13,9 @@ __all__ = ['retention']
 dispatch.register(
     'retention',
     {
+        'triton': dispatch.Backend(
+            gpu.lazy(f'{__name__}.triton', 'triton_retention'), gpu.why_not, auto_on='cuda'
+        ),
         'chunkwise': dispatch.Backend(chunkwise_retention, dispatch.always),
         'parallel': dispatch.Backend(parallel_retention, dispatch.always),
         'naive': dispatch.Backend(naive_retention, dispatch.always),

@@ -2,8 +2,10 @@
 
 from torch import Tensor
 
-from .. import dispatch, native
+from .. import dispatch, gpu, native
 from .cpu import cpu_selective_scan
+from .mamba_ssm import mamba_ssm_selective_scan
+from .mamba_ssm import why_not as why_not_mamba_ssm
 from .naive import naive_selective_scan
 from .pytorch import pytorch_selective_scan
 
@@ -13,6 +15,10 @@ dispatch.register(
     'selective_scan',
     {
         'cpu': dispatch.Backend(cpu_selective_scan, native.why_not),
+        'triton': dispatch.Backend(
+            gpu.lazy(f'{__name__}.triton', 'triton_selective_scan'), gpu.why_not, auto_on='cuda'
+        ),
+        'mamba_ssm': dispatch.Backend(mamba_ssm_selective_scan, why_not_mamba_ssm),
         'torch': dispatch.Backend(pytorch_selective_scan, dispatch.always),
         'naive': dispatch.Backend(naive_selective_scan, dispatch.always),
     },

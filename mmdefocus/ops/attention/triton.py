@@ -1,0 +1,121 @@
+"""Decayed attention in Triton for GPUs: no logits in memory (derivation in README.md).
+
+The blocks of `fused.py`, a block of queries a program; in the backward a second kernel takes a
+block of keys a program, so that every gradient is summed in one place. Products of 16-bit inputs
+are tf32, which holds them exactly; those of float32 and float64 inputs keep their precision.
+"""
+
+import torch
+import triton
+from torch import Tensor
+
+from ..gpu import cdiv, precision_of
+from .triton_kernels import attend, key_gradients, query_gradients
+
+ELEMENTS = 4096  # of q, k or v in a block
+ELEMENTS_BACKWARD = 2048  # half of it, which keeps four products in registers
+
+
+def triton_attention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool) -> Tensor:
+    """See `decayed_attention`."""
+    dtype = torch.promote_types(v.dtype, torch.float32)
+    y, _ = _attention(q, k, v, log_decay.to(dtype).contiguous(), causal)
+    return y
+
+
+@torch.library.custom_op('mmdefocus::decayed_attention_triton', mutates_args=())
+def _attention(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool
+) -> tuple[Tensor, Tensor]:
+    """Returns y and the log-sum-exp of the logits of each query, `(B, H, L)`."""
+    y = _empty_like(v)
+    log_sums = log_decay.new_empty(q.shape[:3])
+    tile = _tile(q, v, ELEMENTS)
+    with torch.cuda.device_of(q):
+        attend[cdiv(q.shape[2], tile['BLOCK']), q.shape[0] * q.shape[1]](
+            *(q, k, v, log_decay, y, log_sums, *q.shape[1:], v.shape[3]),
+            *(s for x in (q, k, v, y) for s in x.stride()),
+            CAUSAL=causal,
+            PRECISION=precision_of(q, k, v),
+            **tile,
+        )
+    return y, log_sums
+
+
+@_attention.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
+    return _empty_like(v), log_decay.new_empty(q.shape[:3])
+
+
+@torch.library.custom_op('mmdefocus::decayed_attention_triton_backward', mutates_args=())
+def _attention_backward(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    y: Tensor,
+    log_sums: Tensor,
+    dy: Tensor,
+    causal: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of q, k, v and log_decay."""
+    dq, dk, dv = (_empty_like(x) for x in (q, k, v))
+    along = torch.empty_like(log_sums)  # dy · y of each query
+    tile = _tile(q, v, ELEMENTS_BACKWARD)
+    blocks = cdiv(q.shape[2], tile['BLOCK'])
+    drates = log_decay.new_empty(q.shape[0], blocks, q.shape[1])
+    sizes = (*q.shape[1:], v.shape[3])
+    options = {'CAUSAL': causal, 'PRECISION': precision_of(q, k, v), 'num_stages': 2, **tile}
+    with torch.cuda.device_of(q):
+        query_gradients[blocks, q.shape[0] * q.shape[1]](
+            *(q, k, v, log_decay, y, log_sums, dy, dq, along, drates, *sizes),
+            *(s for x in (q, k, v, y, dy, dq) for s in x.stride()),
+            **options,
+        )
+        key_gradients[blocks, q.shape[0] * q.shape[1]](
+            *(q, k, v, log_decay, log_sums, dy, along, dk, dv, *sizes),
+            *(s for x in (q, k, v, dy, dk, dv) for s in x.stride()),
+            **options,
+        )
+    return dq, dk, dv, drates.sum((0, 1))
+
+
+@_attention_backward.register_fake
+def _(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    y: Tensor,
+    log_sums: Tensor,
+    dy: Tensor,
+    causal: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return *(_empty_like(x) for x in (q, k, v)), log_decay.new_empty(log_decay.shape)
+
+
+def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    *tensors, ctx.causal = inputs
+    ctx.save_for_backward(*tensors, *output)
+
+
+def _backward(ctx, dy: Tensor, _dlog_sums: Tensor | None) -> tuple[Tensor | None, ...]:
+    return *_attention_backward(*ctx.saved_tensors, dy, ctx.causal), None
+
+
+_attention.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _tile(q: Tensor, v: Tensor, elements: int) -> dict[str, int]:
+    """Returns the tokens in a block and the widths of the heads, powers of 2 of at least 16."""
+    widths = {
+        name: max(16, triton.next_power_of_2(x.shape[3]))
+        for name, x in (('BLOCK_K', q), ('BLOCK_V', v))
+    }
+    return {'BLOCK': max(16, min(64, elements // max(widths.values()))), **widths}
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    """Returns `(B, H, L, K)` in memory that is `(B, L, H, K)`, the layout of the mixer."""
+    batch, heads, length, width = x.shape
+    return x.new_empty(batch, length, heads, width).transpose(1, 2)

@@ -1,0 +1,51 @@
+"""What the Triton backends share: where they run, and how they are loaded."""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CAPABILITY = (8, 0)  # the oldest GPUs that the kernels are compiled for in the tests
+
+
+def interpreted() -> bool:
+    """Returns whether Triton interprets its kernels, which works on a CPU, slowly."""
+    return os.environ.get('TRITON_INTERPRET') == '1'
+
+
+def why_not(device: torch.device) -> str | None:
+    """Returns why Triton kernels cannot run on a device, or None."""
+    if importlib.util.find_spec('triton') is None:
+        return 'triton is not installed'
+    if device.type == 'cpu':
+        return None if interpreted() else 'is for GPUs (on a CPU only with TRITON_INTERPRET=1)'
+    if device.type != 'cuda':
+        return 'is for CUDA devices'
+    if not torch.cuda.is_available():
+        return 'there is no CUDA device'
+    capability = torch.cuda.get_device_capability(device)
+    if capability < CAPABILITY:
+        return f'needs compute capability {CAPABILITY}, the device has {capability}'
+    return None
+
+
+def lazy(module: str, function: str) -> Callable[..., Tensor]:
+    """Returns a function that imports its module on the first call."""
+
+    def run(*args: object) -> Tensor:
+        return getattr(importlib.import_module(module), function)(*args)
+
+    return run
+
+
+def cdiv(a: int, b: int) -> int:
+    """Divides and rounds up."""
+    return -(-a // b)
+
+
+def precision_of(*tensors: Tensor) -> str:
+    """Returns how `tl.dot` multiplies: tf32 holds 16-bit inputs exactly, 'ieee' any others."""
+    return 'tf32' if all(x.dtype.itemsize == 2 for x in tensors) else 'ieee'

@@ -1,0 +1,138 @@
+"""Retention in chunks in Triton for GPUs, any length and widths (derivation in README.md).
+
+Two passes each way: one carries the `(K, V)` states over the chunks, a block of the state a
+program, from the first to the last or, for their gradients, back; the other does the rest for all
+chunks at once. Products of 16-bit inputs are tf32, which holds them exactly; those of float32 and
+float64 inputs keep their precision. Sums are float32, or float64 for float64 values.
+"""
+
+import torch
+import triton
+from torch import Tensor
+
+from ..gpu import cdiv, precision_of
+from .triton_kernels import carry_states, mix_chunks, query_key_gradients
+
+CHUNK = 64
+BLOCK = 64  # the most channels of q, k, v in a program
+BLOCK_BACKWARD = 32  # of q and k, where their gradients stay in registers
+
+
+def triton_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    """See `retention`."""
+    dtype = torch.promote_types(v.dtype, torch.float32)
+    y, _ = _retention(q, k, v, log_decay.to(dtype).contiguous())
+    return y
+
+
+@torch.library.custom_op('mmdefocus::retention_triton', mutates_args=())
+def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns y and the states before the chunks, `(B, H, chunks, K, V)`."""
+    states = _carried(k, v, log_decay, reverse=False)
+    return _mixed(q, k, v, log_decay, states, reverse=False), states
+
+
+@_retention.register_fake
+def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    return _empty_like(v), _states(q, v, log_decay)
+
+
+@torch.library.custom_op('mmdefocus::retention_triton_backward', mutates_args=())
+def _retention_backward(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of q, k, v and log_decay."""
+    batch, heads, chunks, width, value_width = states.shape
+    dstates = _carried(q, dy, log_decay, reverse=True)
+    dv = _mixed(k, q, dy, log_decay, dstates, reverse=True).to(v.dtype)
+    dq, dk = _empty_like(q), _empty_like(k)
+    blocks = _blocks(width, BLOCK_BACKWARD)
+    drates = log_decay.new_empty(batch, chunks, blocks['number'], heads)
+    with torch.cuda.device_of(q):
+        query_key_gradients[chunks, blocks['number'], batch * heads](
+            *(q, k, v, log_decay, dy, states, dstates, dq, dk, drates),
+            *(heads, q.shape[2], width, value_width, chunks),
+            *(s for x in (q, k, v, dy, dq, dk) for s in x.stride()),
+            CHUNK=CHUNK,
+            BLOCK_K=blocks['size'],
+            BLOCK_V=_blocks(value_width)['size'],
+            PRECISION=precision_of(q, k, v),
+            num_warps=8,
+            num_stages=2,
+        )
+    return dq, dk, dv, drates.sum((0, 1, 2))
+
+
+@_retention_backward.register_fake
+def _(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    return *(_empty_like(x) for x in (q, k, v)), log_decay.new_empty(log_decay.shape)
+
+
+def _setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _backward(ctx, dy: Tensor | None, _dstates: None) -> tuple[Tensor | None, ...]:
+    if dy is None:
+        return (None,) * 4
+    return _retention_backward(*ctx.saved_tensors, dy)
+
+
+_retention.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _carried(k: Tensor, v: Tensor, log_decay: Tensor, reverse: bool) -> Tensor:
+    """Returns the states before the chunks or, of q and dy in reverse, the gradients after them."""
+    states = _states(k, v, log_decay)
+    batch, heads, chunks, width, value_width = states.shape
+    rows, columns = _blocks(width), _blocks(value_width)
+    with torch.cuda.device_of(k):
+        carry_states[rows['number'], columns['number'], batch * heads](
+            *(k, v, log_decay, states, heads, k.shape[2], width, value_width, chunks),
+            *(s for x in (k, v) for s in x.stride()),
+            CHUNK=CHUNK,
+            BLOCK_K=rows['size'],
+            BLOCK_V=columns['size'],
+            REVERSE=reverse,
+            PRECISION=precision_of(k, v),
+        )
+    return states
+
+
+def _mixed(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, reverse: bool
+) -> Tensor:
+    """Returns y or, of k, q and dy in reverse, the gradient of v; in the dtype of `v`."""
+    _, heads, chunks, width, value_width = states.shape
+    columns = _blocks(value_width)
+    y = _empty_like(v)
+    with torch.cuda.device_of(q):
+        mix_chunks[chunks, columns['number'], v.shape[0] * heads](
+            *(q, k, v, log_decay, states, y, heads, q.shape[2], width, value_width, chunks),
+            *(s for x in (q, k, v, y) for s in x.stride()),
+            CHUNK=CHUNK,
+            BLOCK_K=_blocks(width)['size'],
+            BLOCK_V=columns['size'],
+            REVERSE=reverse,
+            PRECISION=precision_of(q, k, v),
+        )
+    return y
+
+
+def _states(k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    batch, heads, length, width = k.shape
+    return log_decay.new_empty(batch, heads, cdiv(length, CHUNK), width, v.shape[3])
+
+
+def _blocks(width: int, most: int = BLOCK) -> dict[str, int]:
+    size = max(16, min(most, triton.next_power_of_2(width)))
+    return {'size': size, 'number': cdiv(width, size)}
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    """Returns `(B, H, L, K)` in memory that is `(B, L, H, K)`, the layout of the mixer."""
+    batch, heads, length, width = x.shape
+    return x.new_empty(batch, length, heads, width).transpose(1, 2)

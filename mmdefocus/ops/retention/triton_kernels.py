@@ -1,0 +1,153 @@
+"""The kernels of retention: `H`, `L`, `K`, `V` are its sizes, `q_b` is a stride of `q`.
+
+Where tokens or channels end, zeros are read: they change neither states nor sums.
+"""
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+
+
+@triton.jit
+def carry_states(
+    k, v, log_decay, states, H, L, K, V, chunks,
+    k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d,
+    CHUNK: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_V: tl.constexpr,
+    REVERSE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Writes the states `(B, H, chunks, K, V)` before each chunk.
+
+    In reverse, of q and dy, the gradients after each chunk.
+    """
+    wide = states.dtype.element_ty
+    d = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
+    e = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
+    i = tl.arange(0, CHUNK)
+    b = (tl.program_id(2) // H).to(tl.int64)
+    head = tl.program_id(2) % H
+    rate = tl.load(log_decay + head) * LOG2_E
+    k += b * k_b + head * k_h + d[:, None] * k_d
+    v += b * v_b + head * v_h + e[None, :] * v_d
+    states += (b * H + head) * chunks * K * V + d[:, None] * V + e[None, :]
+    state = tl.zeros((BLOCK_K, BLOCK_V), wide)
+    for done in range(chunks):
+        chunk = chunks - 1 - done if REVERSE else done
+        tl.store(states + chunk * K * V, state, (d < K)[:, None] & (e < V)[None, :])
+        t = chunk * CHUNK + i
+        size = tl.minimum(CHUNK, L - chunk * CHUNK)
+        k_c = tl.load(k + t[None, :] * k_l, (d < K)[:, None] & (t < L)[None, :], 0).to(wide)
+        v_c = tl.load(v + t[:, None] * v_l, (t < L)[:, None] & (e < V)[None, :], 0).to(wide)
+        distance = i + 1 if REVERSE else tl.maximum(size - 1 - i, 0)
+        k_c *= tl.exp2(rate * distance)[None, :]
+        state = tl.exp2(rate * size) * state + tl.dot(k_c, v_c, input_precision=PRECISION)
+
+
+@triton.jit
+def mix_chunks(
+    q, k, v, log_decay, states, y, H, L, K, V, chunks,
+    q_b, q_h, q_l, q_d, k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d, y_b, y_h, y_l, y_d,
+    CHUNK: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_V: tl.constexpr,
+    REVERSE: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Adds what a chunk's tokens read from each other and from the state before the chunk.
+
+    In reverse, of k, q and dy and the gradient after the chunk: the gradient of v.
+    """
+    wide = states.dtype.element_ty
+    chunk = tl.program_id(0)
+    e = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
+    i = tl.arange(0, CHUNK)
+    t = chunk * CHUNK + i
+    b = (tl.program_id(2) // H).to(tl.int64)
+    head = tl.program_id(2) % H
+    rate = tl.load(log_decay + head) * LOG2_E
+    q += b * q_b + head * q_h + t[:, None] * q_l
+    k += b * k_b + head * k_h + t[None, :] * k_l
+    v += b * v_b + head * v_h + t[:, None] * v_l + e[None, :] * v_d
+    states += ((b * H + head) * chunks + chunk) * K * V + e[None, :]
+    products = tl.zeros((CHUNK, CHUNK), wide)
+    read = tl.zeros((CHUNK, BLOCK_V), wide)
+    for start in range(0, K, BLOCK_K):
+        d = start + tl.arange(0, BLOCK_K)
+        q_c = tl.load(q + d[None, :] * q_d, (t < L)[:, None] & (d < K)[None, :], 0).to(wide)
+        k_c = tl.load(k + d[:, None] * k_d, (d < K)[:, None] & (t < L)[None, :], 0).to(wide)
+        state = tl.load(states + d[:, None] * V, (d < K)[:, None] & (e < V)[None, :], 0)
+        products += tl.dot(q_c, k_c, input_precision=PRECISION)
+        read += tl.dot(q_c, state, input_precision=PRECISION)
+    ahead = i[None, :] - i[:, None] if REVERSE else i[:, None] - i[None, :]
+    size = tl.minimum(CHUNK, L - chunk * CHUNK)
+    distance = tl.maximum(size - 1 - i, 0) if REVERSE else i + 1
+    weights = tl.where(ahead >= 0, products * tl.exp2(rate * tl.maximum(ahead, 0)), 0)
+    v_c = tl.load(v, (t < L)[:, None] & (e < V)[None, :], 0).to(wide)
+    result = read * tl.exp2(rate * distance)[:, None]
+    result += tl.dot(weights, v_c, input_precision=PRECISION)
+    place = b * y_b + head * y_h + t[:, None] * y_l + e[None, :] * y_d
+    tl.store(y + place, result, (t < L)[:, None] & (e < V)[None, :])
+
+
+@triton.jit
+def query_key_gradients(
+    q, k, v, log_decay, dy, states, dstates, dq, dk, drates, H, L, K, V, chunks,
+    q_b, q_h, q_l, q_d, k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d, dy_b, dy_h, dy_l, dy_d,
+    dq_b, dq_h, dq_l, dq_d, dk_b, dk_h, dk_l, dk_d,
+    CHUNK: tl.constexpr, BLOCK_K: tl.constexpr, BLOCK_V: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """A block of the channels of q and k of a chunk; drates `(B, chunks, blocks, H)` is partial.
+
+    The gradient of the decay is linear in q kᵀ and in the state: each block adds its share.
+    """
+    wide = states.dtype.element_ty
+    chunk = tl.program_id(0)
+    d = tl.program_id(1) * BLOCK_K + tl.arange(0, BLOCK_K)
+    i = tl.arange(0, CHUNK)
+    t = chunk * CHUNK + i
+    b = (tl.program_id(2) // H).to(tl.int64)
+    head = tl.program_id(2) % H
+    in_chunk = (t < L)[:, None] & (d < K)[None, :]
+    rate = tl.load(log_decay + head) * LOG2_E
+    v += b * v_b + head * v_h + t[None, :] * v_l
+    dy += b * dy_b + head * dy_h + t[:, None] * dy_l
+    states += ((b * H + head) * chunks + chunk) * K * V + d[None, :] * V
+    dstates += ((b * H + head) * chunks + chunk) * K * V + d[None, :] * V
+    dproducts = tl.zeros((CHUNK, CHUNK), wide)
+    dq_c = tl.zeros((CHUNK, BLOCK_K), wide)
+    dk_c = tl.zeros((CHUNK, BLOCK_K), wide)
+    passed = tl.zeros((BLOCK_K,), wide)
+    for start in range(0, V, BLOCK_V):
+        e = start + tl.arange(0, BLOCK_V)
+        v_c = tl.load(v + e[:, None] * v_d, (e < V)[:, None] & (t < L)[None, :], 0).to(wide)
+        dy_c = tl.load(dy + e[None, :] * dy_d, (t < L)[:, None] & (e < V)[None, :], 0).to(wide)
+        inside = (e < V)[:, None] & (d < K)[None, :]
+        state = tl.load(states + e[:, None], inside, 0)
+        dstate = tl.load(dstates + e[:, None], inside, 0)
+        dproducts += tl.dot(dy_c, v_c, input_precision=PRECISION)
+        dq_c += tl.dot(dy_c, state, input_precision=PRECISION)
+        dk_c += tl.dot(tl.trans(v_c), dstate, input_precision=PRECISION)
+        passed += tl.sum(state * dstate, 0)
+    size = tl.minimum(CHUNK, L - chunk * CHUNK)
+    before = i + 1
+    after = tl.maximum(size - 1 - i, 0)
+    distance = tl.maximum(i[:, None] - i[None, :], 0)
+    dproducts *= tl.exp2(rate * distance)
+    dproducts = tl.where(i[:, None] >= i[None, :], dproducts, 0)
+    dq_c *= tl.exp2(rate * before)[:, None]
+    dk_c *= tl.exp2(rate * after)[:, None]
+
+    place = b * q_b + head * q_h + t[:, None] * q_l + d[None, :] * q_d
+    q_c = tl.load(q + place, in_chunk, 0).to(wide)
+    place = b * k_b + head * k_h + t[:, None] * k_l + d[None, :] * k_d
+    k_c = tl.load(k + place, in_chunk, 0).to(wide)
+    products = tl.dot(q_c, tl.trans(k_c), input_precision=PRECISION)
+    drate = tl.sum(tl.sum(products * dproducts * distance, 1), 0)
+    drate += tl.sum(tl.sum(q_c * dq_c, 1) * before, 0) + tl.sum(tl.sum(k_c * dk_c, 1) * after, 0)
+    drate += tl.sum(passed, 0) * tl.exp2(rate * size) * size
+    spot = ((b * chunks + chunk) * tl.num_programs(1) + tl.program_id(1)) * H + head
+    tl.store(drates + spot, drate)
+
+    dq_c += tl.dot(dproducts, k_c, input_precision=PRECISION)
+    dk_c += tl.dot(tl.trans(dproducts), q_c, input_precision=PRECISION)
+    place = b * dq_b + head * dq_h + t[:, None] * dq_l + d[None, :] * dq_d
+    tl.store(dq + place, dq_c, in_chunk)
+    place = b * dk_b + head * dk_h + t[:, None] * dk_l + d[None, :] * dk_d
+    tl.store(dk + place, dk_c, in_chunk)

@@ -1,0 +1,171 @@
+"""The selective scan in Triton for GPUs (derivation, passes and traffic in README.md).
+
+A program scans a block of channels along a segment of the sequence, their states in registers.
+Where images and channels make too few programs, the sequence is cut into several segments: first
+each is scanned from a state of 0, then the states are carried over the segments, then each is
+scanned again from its true state. The forward keeps the state once every `CHUNK` tokens; the
+backward computes the others again. Every sum has a fixed order.
+"""
+
+import torch
+import triton
+from torch import Tensor
+
+from ..gpu import cdiv
+from . import triton_kernels
+from .triton_kernels import carry_states, scan, scan_backward, scan_from_zero
+
+CHUNK = triton_kernels.CHUNK.value
+LANES = 32  # channels of a program that scans: one a thread, with all its states
+TILE = 512  # states in a program of the backward: four a thread of WARPS
+WARPS = 4
+PROGRAMS = 1024  # of the backward, before the sequence is cut
+MIN_SEGMENT = 64  # tokens
+
+
+def triton_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """See `selective_scan`."""
+    y, _ = _scan(u, delta, A, B, C)
+    return y
+
+
+@torch.library.custom_op('mmdefocus::selective_scan_triton', mutates_args=())
+def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns y and the states before the chunks, `(B, chunks, D, N)`."""
+    batch, channels, length = u.shape
+    segment, segments = _segments(u, A)
+    kept = _kept(u, A)
+    starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
+    y = _empty_like(u)
+    with torch.cuda.device_of(u):
+        if segments > 1:
+            _carried(starts, u, B, delta, A, segment, reverse=False)
+        scan[cdiv(channels, LANES), segments, batch](
+            *(u, delta, A, B, C, starts, y, kept),
+            *(length, channels, A.shape[1], segment, kept.shape[1]),
+            *(s for x in (u, delta, A, B, C, starts, y) for s in x.stride()),
+            BLOCK_N=triton.next_power_of_2(A.shape[1]),
+            BLOCK_D=LANES,
+            num_warps=1,
+        )
+    return y, kept
+
+
+@_scan.register_fake
+def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    return _empty_like(u), _kept(u, A)
+
+
+@torch.library.custom_op('mmdefocus::selective_scan_triton_backward', mutates_args=())
+def _scan_backward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of u, delta, A, B and C."""
+    (batch, channels, length), state = u.shape, A.shape[1]
+    segment, segments = _segments(u, A)
+    width, block = _tile(state)
+    blocks = cdiv(channels, block)
+    du, ddelta = _empty_like(u), _empty_like(delta)
+    ends = kept.new_zeros(batch, segments, state, channels).mT
+    dA = kept.new_empty(batch * segments, channels, state)
+    dB, dC = (kept.new_empty(blocks, batch, length, state) for _ in range(2))
+    with torch.cuda.device_of(u):
+        if segments > 1:
+            _carried(ends, dy, C, delta, A, segment, reverse=True)
+        scan_backward[blocks, segments, batch](
+            *(u, delta, A, B, C, dy, kept, ends, du, ddelta, dA, dB, dC),
+            *(length, channels, state, segment, kept.shape[1]),
+            *(s for x in (u, delta, A, B, C, dy, ends, du, ddelta) for s in x.stride()),
+            BLOCK_D=block,
+            BLOCK_N=width,
+            num_warps=WARPS,
+        )
+    dA, dB, dC = (partial.sum(0).to(x.dtype) for partial, x in ((dA, A), (dB, B), (dC, C)))
+    return du, ddelta, dA, dB.mT, dC.mT
+
+
+@_scan_backward.register_fake
+def _(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    dB, dC = (_empty_like(x) for x in (B, C))
+    return _empty_like(u), _empty_like(delta), A.new_empty(A.shape), dB, dC
+
+
+def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
+    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
+    ctx.save_for_backward(*inputs, output[1])
+
+
+def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]:
+    u, delta, A, B, C, kept = ctx.saved_tensors
+    if dy is None:
+        return (None,) * 5
+    return _scan_backward(u, delta, A, B, C, dy, kept)
+
+
+_scan.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _carried(
+    states: Tensor, x: Tensor, weight: Tensor, delta: Tensor, A: Tensor, segment: int, reverse: bool
+) -> None:
+    """Fills in the state before each segment or, in reverse, the gradient after it.
+
+    Args:
+        states: `(B, S, D, N)`, the result.
+        x: u, or in reverse the gradient of y.
+        weight: B, or in reverse C.
+        delta: Time steps, `(B, D, L)`.
+        A: Decay rates, `(D, N)`.
+        segment: Tokens in a segment.
+        reverse: Whether gradients are carried, from the last token to the first.
+    """
+    batch, segments, channels, state = states.shape
+    ends = torch.empty_like(states)
+    steps = states.new_empty(batch, segments, channels)
+    width = triton.next_power_of_2(state)
+    scan_from_zero[cdiv(channels, LANES), segments, batch](
+        *(x, weight, delta, A, ends, steps),
+        *(x.shape[2], channels, state, segment),
+        *(s for tensor in (x, weight, delta, A, ends) for s in tensor.stride()),
+        REVERSE=reverse,
+        BLOCK_N=width,
+        BLOCK_D=LANES,
+        num_warps=1,
+    )
+    carry_states[cdiv(channels, LANES), batch](
+        *(ends, steps, A, states),
+        *(segments, channels, state),
+        *(s for tensor in (A, ends) for s in tensor.stride()),
+        REVERSE=reverse,
+        BLOCK_N=width,
+        BLOCK_D=LANES,
+        num_warps=1,
+    )
+
+
+def _segments(u: Tensor, A: Tensor) -> tuple[int, int]:
+    """Returns the tokens in a segment, a multiple of CHUNK, and how many there are."""
+    batch, channels, length = u.shape
+    programs = batch * cdiv(channels, _tile(A.shape[1])[1])
+    wanted = max(MIN_SEGMENT, cdiv(length * programs, PROGRAMS))
+    segment = min(cdiv(wanted, CHUNK), max(1, cdiv(length, CHUNK))) * CHUNK
+    return segment, max(1, cdiv(length, segment))
+
+
+def _tile(state: int) -> tuple[int, int]:
+    """Returns how many states and channels a program of the backward holds, powers of 2."""
+    width = triton.next_power_of_2(state)
+    return width, max(4, min(32, TILE // width))
+
+
+def _kept(u: Tensor, A: Tensor) -> Tensor:
+    dtype = torch.promote_types(u.dtype, torch.float32)
+    return u.new_empty(u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape, dtype=dtype)
+
+
+def _empty_like(x: Tensor) -> Tensor:
+    """Returns `(B, D, L)` in memory that is `(B, L, D)`, the layout of the mixer."""
+    batch, channels, length = x.shape
+    return x.new_empty(batch, length, channels).mT

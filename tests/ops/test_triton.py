@@ -1,0 +1,119 @@
+"""Without a GPU, the tests of the Triton backends run interpreted, in a process of their own."""
+
+import csv
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmdefocus.ops import available_backends, selective_scan
+from mmdefocus.ops.gpu import interpreted
+
+pytest.importorskip('triton')
+
+INTERPRETED_TESTS = 'triton and (equals or dtype or strides or extreme or nan_ or rules or formula)'
+MODULES = (
+    'selective_scan',
+    'gated_norm',
+    'causal_conv1d',
+    'retention',
+    'decayed_attention',
+    'triton',
+)
+FOLDER = Path(__file__).parent
+INPUTS = (torch.ones(1, 2, 3),) * 2 + (-torch.ones(2, 4),) + (torch.ones(1, 4, 3),) * 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='they run on the GPU')
+@pytest.mark.skipif(interpreted(), reason='they run in this process')
+@pytest.mark.parametrize('module', MODULES)
+def test_the_backends_pass_their_tests_interpreted(module):
+    """Triton reads the variable when it is imported. An interpreter is too slow for all tests."""
+    command = [
+        sys.executable,
+        '-m',
+        'pytest',
+        '-q',
+        FOLDER / f'test_{module}.py',
+        '-k',
+        INTERPRETED_TESTS,
+    ]
+    environment = os.environ | {'TRITON_INTERPRET': '1'}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert ' passed' in done.stdout
+
+
+def test_auto_never_interprets():
+    code = (
+        'import torch; from mmdefocus.ops import available_backends, dispatch; '
+        'device = torch.device("cpu"); '
+        'assert available_backends(device)["retention"]["triton"] == "available"; '
+        'names = dispatch._OPERATORS; '
+        'assert all(dispatch._choose(n, "auto", device, None) != "triton" for n in names)'
+    )
+    environment = os.environ | {'TRITON_INTERPRET': '1'}
+    environment.pop('MMDEFOCUS_BACKEND', None)
+    subprocess.run([sys.executable, '-c', code], env=environment, check=True)
+
+
+@pytest.mark.skipif(interpreted(), reason='then it can run')
+def test_on_a_cpu_the_reason_is_told():
+    assert 'TRITON_INTERPRET=1' in available_backends('cpu')['selective_scan']['triton']
+    with pytest.raises(ValueError, match="'triton' cannot run selective_scan on cpu: is for GPUs"):
+        selective_scan(*INPUTS, backend='triton')
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not (interpreted() or torch.cuda.is_available()), reason='needs Triton to run')
+@pytest.mark.parametrize('triton', ['scan', 'convolution', 'norm', 'attention'])
+def test_custom_operator_keeps_the_rules_of_torch(triton):
+    """Its kernel for shapes says what it returns, so that torch.compile and torch.export work."""
+    device = 'cpu' if interpreted() else 'cuda'
+    generator = torch.Generator().manual_seed(0)
+
+    def rand(*shape):
+        return torch.rand(shape, generator=generator).to(device).requires_grad_()
+
+    def import_operator(folder, name):
+        importlib.import_module(f'mmdefocus.ops.{folder}.triton')
+        return getattr(torch.ops.mmdefocus, name)
+
+    sequences = [rand(1, 3, 4) for _ in range(3)]
+    heads = [rand(1, 1, 3, 4) for _ in range(3)]
+    operator, arguments = {
+        'scan': (
+            ('selective_scan', 'selective_scan_triton'),
+            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3)),
+        ),
+        'convolution': (
+            ('causal_conv1d', 'causal_conv1d_triton'),
+            (sequences[0], rand(2, 4), rand(4)),
+        ),
+        'norm': (
+            ('gated_norm', 'gated_norm_triton'),
+            (*sequences[:2], rand(4), sequences[2], 2, 1e-6),
+        ),
+        'attention': (
+            ('attention', 'decayed_attention_triton'),
+            (*heads, rand(1), True),
+        ),
+    }[triton]
+    torch.library.opcheck(import_operator(*operator), arguments)
+
+
+@pytest.mark.skipif(interpreted(), reason='compiles')
+def test_kernels_compile_without_a_gpu_and_without_spills(tmp_path):
+    tool = FOLDER.parents[1] / 'tools' / 'benchmark' / 'triton_compile.py'
+    options = ['--op', 'causal_conv1d', '--sm', '90', '--out', tmp_path]
+    subprocess.run([sys.executable, tool, *options], check=True, capture_output=True)
+    with (tmp_path / 'triton_compile.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row['kernel'] for row in rows] == ['causal_conv1d.forward', 'causal_conv1d.backward']
+    for row in rows:
+        assert row['spilled_bytes'] == '0'
+        assert 16 <= int(row['registers']) <= 255
