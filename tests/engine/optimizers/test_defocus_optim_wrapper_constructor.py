@@ -25,7 +25,9 @@ def groups(paramwise_cfg=None):
     config = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1))
     wrapper = DefocusOptimWrapperConstructor(config, paramwise_cfg)(model)
     names = {id(param): name for name, param in model.named_parameters()}
-    return {names[id(p)]: group for group in wrapper.optimizer.param_groups for p in group['params']}
+    return {
+        names[id(p)]: group for group in wrapper.optimizer.param_groups for p in group['params']
+    }
 
 
 DECAYED = {'mixer.proj.weight', 'head.weight'}

@@ -1,0 +1,3 @@
+_base_ = './defocus_mamba_base.py'
+
+model = dict(backbone=dict(type='DefocusRetNet'))

@@ -1,0 +1,3 @@
+_base_ = './mamba_small.py'
+
+model = dict(backbone=dict(type='DefocusViT', decay='none'))

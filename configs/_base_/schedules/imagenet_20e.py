@@ -1,0 +1,27 @@
+# Table 8 of the paper: fine-tuning on ImageNet-1K for 20 epochs at batch 1024, without averaged
+# weights. First and last rate are not in the table: as in 300 epochs, 1/1000 and 1/100 of the peak.
+_base_ = './imagenet_300e.py'
+
+optim_wrapper = dict(optimizer=dict(lr=4e-5))
+
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-3,
+        by_epoch=True,
+        begin=0,
+        end=2,
+        convert_to_iter_based=True,
+    ),
+    dict(
+        type='CosineAnnealingLR',
+        eta_min=4e-7,
+        by_epoch=True,
+        begin=2,
+        end=20,
+        convert_to_iter_based=True,
+    ),
+]
+
+train_cfg = dict(max_epochs=20)
+custom_hooks = [hook for hook in _base_.custom_hooks if hook['type'] != 'EMAHook']

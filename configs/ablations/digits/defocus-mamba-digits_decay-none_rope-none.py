@@ -1,0 +1,3 @@
+_base_ = './defocus-mamba-digits_ablation.py'
+
+model = dict(backbone=dict(decay='none', rope='none'))

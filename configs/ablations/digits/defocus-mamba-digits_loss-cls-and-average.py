@@ -1,0 +1,4 @@
+_base_ = './defocus-mamba-digits_ablation.py'
+
+model = dict(head=dict(type='ClsAndAverageClsHead'))
+custom_hooks = [h for h in _base_.custom_hooks if h['type'] != 'AuxHeadHook']

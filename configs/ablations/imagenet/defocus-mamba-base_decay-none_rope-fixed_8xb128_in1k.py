@@ -1,0 +1,3 @@
+_base_ = './defocus-mamba-base_ablation_8xb128_in1k.py'
+
+model = dict(backbone=dict(decay='none', rope='fixed'))

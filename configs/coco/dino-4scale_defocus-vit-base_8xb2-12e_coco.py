@@ -1,0 +1,5 @@
+_base_ = './dino-4scale_defocus-mamba-base_8xb2-12e_coco.py'
+
+pretrained = 'work_dirs/defocus-vit-base_8xb128_in1k/inference.pth'
+
+model = dict(backbone=dict(type='DefocusViT', init_cfg=dict(checkpoint=pretrained)))

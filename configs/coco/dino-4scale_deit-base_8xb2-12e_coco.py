@@ -1,0 +1,17 @@
+_base_ = '../_base_/detectors/dino-4scale_plain_12e_coco.py'
+
+# Its position embedding stays that of 224 pixels and is interpolated to the size of every image.
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='mmpretrain.VisionTransformer',
+        arch='deit-base',
+        out_type='featmap',
+        drop_path_rate=_base_.drop_path_rate,
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='work_dirs/deit-base_8xb128_in1k/epoch_300.pth',
+            prefix='backbone.',
+        ),
+    ),
+)

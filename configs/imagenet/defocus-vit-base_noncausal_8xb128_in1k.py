@@ -1,0 +1,3 @@
+_base_ = './defocus-vit-base_8xb128_in1k.py'
+
+model = dict(backbone=dict(causal=False))

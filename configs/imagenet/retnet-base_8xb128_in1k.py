@@ -1,0 +1,5 @@
+_base_ = [
+    '../_base_/models/retnet_base.py',
+    '../_base_/datasets/imagenet_224.py',
+    '../_base_/schedules/imagenet_300e_baseline.py',
+]

@@ -1,0 +1,118 @@
+"""Shows what runs of configs/ablations have reached, beside the paper's rows on ImageNet.
+
+A run is a work directory: the config that trained it and the numbers it has logged, of which the
+last validation counts. Runs of one config differ in their seed; the table has their mean and
+deviation. Numbers of the paper are those of De-focus Mamba-Base on ImageNet-1K, Table 4.
+"""
+
+import argparse
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from mmdefocus.errors import InputError, one_line_errors
+
+ABLATIONS = Path(__file__).parents[2] / 'configs' / 'ablations'
+TABLES = ABLATIONS / 'table4.yml'
+METRIC = 'accuracy/top1'
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; without `argv`, with the arguments of the process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='work directories of the runs'
+    )
+    with one_line_errors():
+        args = parser.parse_args(argv)
+        found = collect(args.work_dirs)
+    tables = yaml.safe_load(TABLES.read_text())
+    if not any(row['config'] in found for table in tables for row in table['rows']):
+        raise SystemExit(f'error: none of the runs is of a config in {ABLATIONS}')
+    print_tables(tables, found)
+
+
+def collect(work_dirs: Iterable[Path]) -> dict[str, list[float]]:
+    """Returns the top-1 accuracies of the runs in percent, by the setting they trained.
+
+    Raises:
+        InputError: If a folder is no work directory of a run that was validated.
+    """
+    found = defaultdict(list)
+    models = {}
+    for folder in work_dirs:
+        configs = sorted(folder.glob('*.py'))
+        logs = sorted(folder.glob('*/vis_data/scalars.json'))
+        if len(configs) != 1 or not logs:
+            raise InputError(
+                f'{folder}: expected the work directory of a run, with its config and '
+                f'*/vis_data/scalars.json; found {len(configs)} configs and {len(logs)} logs'
+            )
+        model, setting = split_name(configs[0].stem)
+        models[model] = folder
+        found[setting].append(last_metric(logs))
+    if len(models) > 1:
+        (one, first), (another, second), *_ = models.items()
+        raise InputError(f'{first} is a run of {one}, but {second} of {another}: show each alone')
+    return dict(found)
+
+
+def split_name(config: str) -> tuple[str, str]:
+    """Returns model and setting of a config by its name.
+
+    `defocus-mamba-digits_loss-cls` and `defocus-mamba-base_loss-cls_8xb128_in1k` are configs of
+    `defocus-mamba-digits` and `defocus-mamba-base`, and vary `loss-cls`.
+    """
+    model, _, setting = config.removesuffix('_8xb128_in1k').partition('_')
+    return model, setting
+
+
+def last_metric(logs: Sequence[Path]) -> float:
+    """Returns the last top-1 accuracy in the logs of a run, the oldest first.
+
+    Raises:
+        InputError: If there is none.
+    """
+    values = [
+        scalars[METRIC]
+        for log in logs
+        for scalars in map(json.loads, log.read_text().splitlines())
+        if METRIC in scalars
+    ]
+    if not values:
+        raise InputError(f'{logs[-1]}: no {METRIC}; the run has not reached a validation yet')
+    return values[-1]
+
+
+def print_tables(tables: Sequence[Mapping], found: Mapping[str, Sequence[float]]) -> None:
+    """Shows a row for every setting of the paper, those without runs included."""
+    console = Console()
+    for table in tables:
+        shown = Table(pad_edge=False)
+        shown.add_column(table['table'])
+        for name in ('top-1 of these runs', 'runs', "paper's, ImageNet-1K"):
+            shown.add_column(name, justify='right')
+        for row in table['rows']:
+            values = found.get(row['config'], ())
+            shown.add_row(row['setting'], spread(values), str(len(values)), f'{row["paper"]:.1f}')
+        console.print(shown)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Returns the mean and, of two runs or more, the deviation of the sample."""
+    if not values:
+        return 'not run'
+    mean = f'{statistics.fmean(values):.1f}'
+    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean
+
+
+if __name__ == '__main__':
+    main()

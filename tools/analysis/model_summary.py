@@ -1,0 +1,90 @@
+"""Shows parameters, operations and activation memory of the model of a config.
+
+Operations are floating point operations of inference on one image, two per multiplication with
+addition. Those of torch are counted by torch.utils.flop_counter, those of our operators by formula
+(mmdefocus/analysis/operator_flops.py):
+
+    selective scan      B L D (7 N + 1)
+    retention           H L (B S + 2), S = min(L W, 128 W + 4 K V), W = 2 (K + V) + 1
+    decayed attention   B H L² (2 (K + V) + 1) + 2 H L
+    causal convolution  2 B L D W
+
+Activations are what training keeps for the backward in float32, for one image. In a detector both
+are known for backbone and neck: what follows depends on values, not on shapes alone.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from mmdefocus.analysis.summary import Part, build_on_meta, default_shape, summarize
+from mmdefocus.engine import cli
+from mmdefocus.engine.config_check import check_keys
+from mmdefocus.engine.config_errors import config_errors
+from mmdefocus.errors import InputError, one_line_errors
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command; without `argv`, with the arguments of the process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
+    parser.add_argument(
+        '--shape',
+        nargs=2,
+        type=int,
+        metavar=('H', 'W'),
+        help='size of the image; by default that of the config, or 800 1333 for a detector',
+    )
+    cli.add_config_options(parser)
+    with one_line_errors():
+        args = parser.parse_args(argv)
+        if args.shape and min(args.shape) < 1:
+            raise InputError(f'--shape: expected two positive numbers, found {args.shape}')
+        cfg = cli.read_config(args.config, args.cfg_options)
+        check_keys(cfg, ('model',))
+        with config_errors(cfg):
+            shape = tuple(args.shape or default_shape(cfg))
+            parts = summarize(build_on_meta(cfg), shape)
+    print_summary(parts, f'{args.config}, one image of {shape[0]} x {shape[1]}')
+
+
+def print_summary(parts: Sequence[Part], title: str) -> None:
+    """Shows a row for each part and their sum."""
+    table = Table('part', pad_edge=False)
+    for name in ('parameters, M', 'GFLOPs', 'activations, MiB'):
+        table.add_column(name, justify='right')
+    for part in parts:
+        table.add_row(part.name, *_cells(part))
+    table.add_section()
+    table.add_row('all', *_cells(total(parts)))
+    console = Console()
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table)
+
+
+def total(parts: Sequence[Part]) -> Part:
+    """Returns the sum of all parts, without a number that one of them lacks."""
+
+    def add(numbers: list[int | None]) -> int | None:
+        return None if None in numbers else sum(numbers)
+
+    return Part(
+        'all',
+        sum(part.parameters for part in parts),
+        add([part.flops for part in parts]),
+        add([part.saved_bytes for part in parts]),
+    )
+
+
+def _cells(part: Part) -> list[str]:
+    known = (part.parameters / 1e6, part.flops, part.saved_bytes)
+    scaled = (known[0], known[1] and known[1] / 1e9, known[2] and known[2] / 2**20)
+    return ['' if number is None else f'{number:,.2f}' for number in scaled]
+
+
+if __name__ == '__main__':
+    main()
