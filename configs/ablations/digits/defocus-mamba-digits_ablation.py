@@ -10,7 +10,7 @@ default_scope = 'mmpretrain'
 data_preparation = 'python tools/dataset_converters/digits.py'
 
 img_size = 48
-max_epochs = 12
+max_epochs = 6
 
 model = dict(
     type='ImageClassifier',
