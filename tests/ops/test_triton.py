@@ -37,7 +37,6 @@ def test_the_backends_pass_their_tests_interpreted(module):
         sys.executable,
         '-m',
         'pytest',
-        '-q',
         FOLDER / f'test_{module}.py',
         '-k',
         INTERPRETED_TESTS,
