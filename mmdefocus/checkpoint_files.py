@@ -134,6 +134,21 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
         header = {'meta': json.dumps(checkpoint['meta'])} if 'meta' in checkpoint else {}
         tensors = {name: weight.contiguous() for name, weight in weights.items()}
         save_file(tensors, unfinished, {'format': 'pt', **header})
+        _sort_metadata(unfinished)
+
+
+def _sort_metadata(path: Path) -> None:
+    """Makes equal files of equal weights: safetensors writes its metadata in any order.
+
+    The file begins with the length of a JSON text, in 8 bytes, and the text, padded with spaces.
+    """
+    with path.open('r+b') as file:
+        length = int.from_bytes(file.read(8), 'little')
+        header = json.loads(file.read(length))
+        header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
+        text = json.dumps(header, separators=(',', ':'), ensure_ascii=False).encode()
+        file.seek(8)
+        file.write(text.ljust(length))
 
 
 def _read(path: Path, known: Iterable) -> dict[str, Any]:
