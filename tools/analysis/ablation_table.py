@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 from rich.table import Table
 
+from mmdefocus.benchmark.report import make_console
 from mmdefocus.errors import InputError, one_line_errors
 
 ABLATIONS = Path(__file__).parents[2] / 'configs' / 'ablations'
@@ -94,7 +94,7 @@ def last_metric(logs: Sequence[Path]) -> float:
 
 def print_tables(tables: Sequence[Mapping], found: Mapping[str, Sequence[float]]) -> None:
     """Shows a row for every setting of the paper, those without runs included."""
-    console = Console()
+    console = make_console()
     for table in tables:
         shown = Table(pad_edge=False)
         shown.add_column(table['table'])

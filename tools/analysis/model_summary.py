@@ -16,10 +16,10 @@ are known for backbone and neck: what follows depends on values, not on shapes a
 import argparse
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from mmdefocus.analysis.summary import Part, build_on_meta, default_shape, summarize
+from mmdefocus.benchmark.report import make_console
 from mmdefocus.engine import cli
 from mmdefocus.engine.config_check import check_keys
 from mmdefocus.engine.config_errors import config_errors
@@ -61,7 +61,7 @@ def print_summary(parts: Sequence[Part], title: str) -> None:
         table.add_row(part.name, *_cells(part))
     table.add_section()
     table.add_row('all', *_cells(total(parts)))
-    console = Console()
+    console = make_console()
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)
 
