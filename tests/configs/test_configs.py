@@ -89,6 +89,8 @@ def shrink(cfg: Config) -> Config:
     else:
         backbone.arch = TINY_ARCHS[family]
         (cfg.model.get('neck') or cfg.model.head).in_channels = 64
+    if 'hidden_channels' in cfg.model.get('head', ()):
+        cfg.model.head.hidden_channels = 64
     if 'bbox_head' in cfg.model:
         cfg.model.num_queries = 20
         cfg.model.dn_cfg.group_cfg.num_dn_queries = 10
