@@ -1,5 +1,6 @@
 """Predictions for single images, by the model and the test pipeline of a config."""
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ TOP = 5
 SMALLEST_PICTURE = 224  # pixels; the label would cover a smaller one
 
 
-class Predictor:
+class Predictor(ABC):
     """What the kinds of models share: weights, class names and the pipeline.
 
     Args:
@@ -61,13 +62,13 @@ class Predictor:
         (sample,) = self.model.test_step(pseudo_collate([self.pipeline(loaded)]))
         return image, sample.cpu()
 
+    @abstractmethod
     def describe(self, sample: BaseDataElement) -> dict[str, Any]:
         """Returns what was predicted as lists, dicts, numbers and texts."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
         """Writes the image, BGR, with what was predicted."""
-        raise NotImplementedError
 
     def name(self, label: int) -> str:
         """Returns the name of a class, its number if it has none."""
