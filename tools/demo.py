@@ -22,6 +22,8 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
+from mmdefocus.files import write_json
+
 ROOT = Path(__file__).resolve().parents[1]
 CLASSIFIER = 'configs/digits/defocus-mamba-digits_cls.py'
 DETECTOR = 'configs/digits/dino_defocus-mamba-digits.py'
@@ -63,7 +65,7 @@ def main() -> None:
             continue
         console.print(f'\n[bold]{step.name}[/]\n  {command}', highlight=False, soft_wrap=True)
         seconds[step.name] = run(step, command)
-        write_json(STEPS_FILE, seconds)
+        write_json(seconds, STEPS_FILE)
 
     summary = dict(
         top1=read_json(metrics_file(classifier))['accuracy/top1'],
@@ -71,7 +73,7 @@ def main() -> None:
         seconds=dict(seconds, total=round(sum(seconds.values()), 1)),
     )
     pictures = draw_detections(detector)
-    write_json(SUMMARY_FILE, summary)
+    write_json(summary, SUMMARY_FILE)
     report(console, summary, pictures)
 
 
@@ -211,12 +213,6 @@ def report(console: Console, summary: dict, pictures: list[Path]) -> None:
 
 def read_json(path: Path) -> dict:
     return json.loads(path.read_text())
-
-
-def write_json(path: Path, content: dict) -> None:
-    beside = path.with_name(path.name + '.partial')
-    beside.write_text(json.dumps(content, indent=2) + '\n')
-    os.replace(beside, path)
 
 
 if __name__ == '__main__':

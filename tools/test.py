@@ -1,8 +1,6 @@
 """Tests a checkpoint with the metrics of its config, of mmdet or of mmpretrain."""
 
-import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -16,6 +14,7 @@ from mmdefocus.engine.config_check import (
 )
 from mmdefocus.engine.config_errors import config_errors
 from mmdefocus.errors import InputError, one_line_errors
+from mmdefocus.files import write_json
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,16 +40,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             metrics = cli.build_runner(cfg).test()
         if args.out and is_main_process():
             write_json(metrics, args.out)
-
-
-def write_json(metrics: Mapping[str, float], path: Path) -> None:
-    """Writes metrics to a file that is whole or not there at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'{path.name}.{os.getpid()}')
-    # NumPy's numbers and arrays have `tolist` in common with tensors.
-    text = json.dumps(metrics, indent=2, default=lambda value: value.tolist())
-    beside.write_text(f'{text}\n')
-    os.replace(beside, path)
 
 
 if __name__ == '__main__':
