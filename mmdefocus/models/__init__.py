@@ -6,11 +6,11 @@ MMDetection's, and they are registered where those are installed.
 
 from importlib.util import find_spec
 
-from .backbones import DefocusMamba, DefocusRetNet, DefocusViT
+from .backbones import BidirectionalMamba, DefocusMamba, DefocusRetNet, DefocusViT
 from .layers import LN2d
 from .necks import SimpleFPN
 
-__all__ = ['DefocusMamba', 'DefocusRetNet', 'DefocusViT', 'LN2d', 'SimpleFPN']
+__all__ = ['BidirectionalMamba', 'DefocusMamba', 'DefocusRetNet', 'DefocusViT', 'LN2d', 'SimpleFPN']
 
 if find_spec('mmpretrain') is not None:
     from .heads import DefocusClsHead

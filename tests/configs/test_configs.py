@@ -27,8 +27,10 @@ QUOTED = ('dino-4scale_r50', 'vit-large')  # models that the paper quotes and do
 TABLE_6 = [path for path in COCO if not path.stem.startswith(QUOTED)]
 LONGER = [path for path in COCO if '36e' in path.stem]
 NO_DECAY = ('cls_token', 'pos_embed', 'A_log', 'freq')
+TINY_MAMBA = dict(embed_dims=64, depth=2, intermediate_size=128, time_step_rank=4)
 TINY_ARCHS = {
-    'DefocusMamba': dict(embed_dims=64, depth=2, intermediate_size=128, time_step_rank=4),
+    'BidirectionalMamba': TINY_MAMBA,
+    'DefocusMamba': TINY_MAMBA,
     'DefocusRetNet': dict(
         embed_dims=64, depth=2, num_heads=2, value_channels=128, feedforward_channels=128
     ),
@@ -175,6 +177,7 @@ def test_batch_size_is_that_of_the_name(path):
         ('imagenet/retnet-base_8xb128_in1k', 93.6, 0.936),
         ('imagenet/mamba-small_8xb128_in1k', 24.7, 0.1),
         ('imagenet/mamba-base_8xb128_in1k', 91.9, 0.1),
+        ('imagenet/bidirectional-mamba-small_8xb128_in1k', 26, 0.5),
         ('imagenet/deit-small_causal_8xb128_in1k', 22.1, 0.1),
         ('imagenet/deit-base_causal_8xb128_in1k', 86.6, 0.1),
         ('imagenet/deit-small_8xb128_in1k', 22.1, 0.1),

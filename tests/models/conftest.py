@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,17 @@ from mmdefocus.models.backbones.causal_backbone import CausalBackbone
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'tests' / 'data'
 
+TINY_MAMBA = {
+    'embed_dims': 16,
+    'depth': 3,
+    'intermediate_size': 32,
+    'state_size': 4,
+    'time_step_rank': 2,
+    'group_norm_size': 16,
+}
 TINY_ARCHS = {
-    'DefocusMamba': {
-        'embed_dims': 16,
-        'depth': 3,
-        'intermediate_size': 32,
-        'state_size': 4,
-        'time_step_rank': 2,
-        'group_norm_size': 16,
-    },
+    'BidirectionalMamba': TINY_MAMBA,
+    'DefocusMamba': TINY_MAMBA,
     'DefocusRetNet': {
         'embed_dims': 16,
         'depth': 3,
@@ -45,12 +48,21 @@ def tiny_arch(tiny_archs) -> dict[str, int]:
     return tiny_archs['DefocusMamba']
 
 
+def build_tiny(family: str, **kwargs: object) -> CausalBackbone:
+    sizes = {'arch': TINY_ARCHS[family], 'img_size': 32, 'patch_size': 8}
+    return getattr(models, family)(**{**sizes, **kwargs})
+
+
 @pytest.fixture(params=TINY_ARCHS)
-def build(request, tiny_archs) -> Callable[..., CausalBackbone]:
+def build(request) -> Callable[..., CausalBackbone]:
     """Builds a tiny backbone of 3 blocks and 4 x 4 patches, for each family in turn."""
-    backbone = getattr(models, request.param)
-    sizes = {'arch': tiny_archs[request.param], 'img_size': 32, 'patch_size': 8}
-    return lambda **kwargs: backbone(**{**sizes, **kwargs})
+    return partial(build_tiny, request.param)
+
+
+@pytest.fixture(params=[family for family in TINY_ARCHS if family.startswith('Defocus')])
+def build_causal(request) -> Callable[..., CausalBackbone]:
+    """As `build`, for the causal families."""
+    return partial(build_tiny, request.param)
 
 
 @pytest.fixture(scope='session')

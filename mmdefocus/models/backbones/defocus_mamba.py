@@ -45,6 +45,8 @@ class DefocusMamba(CausalBackbone):
         ValueError: If an argument is out of its range; the message names it.
     """
 
+    mixer = MambaMixer
+
     def __init__(
         self,
         arch: str | Mapping[str, int],
@@ -81,7 +83,7 @@ class DefocusMamba(CausalBackbone):
         )
 
         def make_block() -> Block:
-            mixer = MambaMixer(
+            mixer = self.mixer(
                 **settings,
                 decay=decay,
                 rope=rope,

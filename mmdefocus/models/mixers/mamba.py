@@ -105,6 +105,10 @@ class MambaMixer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` causally along L."""
         u, z = self.in_proj(tokens).chunk(2, dim=-1)
+        return self.out_proj(self.scan(u, z))
+
+    def scan(self, u: Tensor, z: Tensor) -> Tensor:
+        """Reads u `(B, L, D)` from its first token to its last, gated by z `(B, L, D)`."""
         u = causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
         time_step, B, C = self.x_proj(u).split(
             [self.time_step_rank, self.state_size, self.state_size], dim=-1
@@ -115,7 +119,7 @@ class MambaMixer(nn.Module):
         # Δ is divided in what it multiplies, A and B, which are small beside it
         A, B = A / self.delta_scale, B / self.delta_scale
         y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT).mT
-        return self.out_proj(gated_group_rms_norm(y, u, self.D, z, self.group_norm_size))
+        return gated_group_rms_norm(y, u, self.D, z, self.group_norm_size)
 
     def _delta_and_rates(self, time_step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Returns Δ `(B, L, D)`, before its division by `delta_scale`, and A `(D, N)`."""

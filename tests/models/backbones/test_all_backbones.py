@@ -59,8 +59,10 @@ def test_every_parameter_is_used(build):
 
 
 @pytest.mark.parametrize('token_order', ['raster', 'sections'])
-def test_changing_a_patch_changes_no_token_before_it(build, token_order):
-    model = build(pretrain_img_size=16, token_order=token_order, out_type='cls_and_tokens').eval()
+def test_changing_a_patch_changes_no_token_before_it(build_causal, token_order):
+    model = build_causal(
+        pretrain_img_size=16, token_order=token_order, out_type='cls_and_tokens'
+    ).eval()
     images = images_of(1)
     ((cls, tokens),) = model(images)
     for row, column in [(0, 0), (1, 2), (2, 1), (3, 3)]:
