@@ -39,9 +39,11 @@ def select_classes(weights: Mapping[str, Tensor], rows: Sequence[int]) -> dict[s
         rows: For each new class its row among the old ones.
 
     Raises:
-        ValueError: If a row does not exist.
+        ValueError: If there is no classifier, or a row does not exist.
     """
     layer = '.2' if 'head.fc.0.weight' in weights else ''
+    if f'head.fc{layer}.weight' not in weights:
+        raise ValueError(f'class map: expected a classifier, found no head.fc{layer}.weight')
     selected = dict(weights)
     for head in ('head.fc', 'head.aux_fc'):
         for leaf in ('weight', 'bias'):
