@@ -25,6 +25,16 @@ where we have not trained a model to the end. Parameters include the auxiliary c
 (two operations per multiplication with addition) and activations (what training keeps for one
 image, in float32) are counted, not timed, by `tools/analysis/model_summary.py`, at the resolution
 of training; of detectors they are those of backbone and neck at 800 x 1333.
+
+Names lead to configs: `mim search mmdefocus --config NAME` where the package is installed with
+`pip install .` (tried with openmim 0.3.9), and from the repository
+
+```python
+from mmpretrain.apis.model import ModelHub
+
+ModelHub.register_model_index('model-index.yml', config_prefix='.')
+config = ModelHub.get('defocus-mamba-base_8xb128_in1k').config
+```
 """
 HEADER = (
     '| Config | Epochs | Parameters, M | GFLOPs | Activations, MiB | Paper | Ours |\n'

@@ -1,0 +1,30 @@
+"""What a user gets who installs the package without its repository."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope='module')
+def package(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('build')
+    command = [sys.executable, 'setup.py', '-q', 'egg_info', '--egg-base', folder]
+    subprocess.run([*command, 'build_py', '--build-lib', folder], cwd=ROOT, check=True)
+    return folder / 'mmdefocus'
+
+
+def test_sources_of_the_kernels_are_there(package):
+    sources = {path.relative_to(ROOT / 'mmdefocus') for path in ROOT.glob('mmdefocus/ops/**/*.cpp')}
+    assert sources and all((package / path).is_file() for path in sources)
+
+
+def test_mim_finds_every_config_of_the_model_index(package):
+    index = yaml.safe_load((package / '.mim/model-index.yml').read_text())
+    for metafile in index['Import']:
+        models = yaml.safe_load((package / '.mim' / metafile).read_text())['Models']
+        assert models and all((package / '.mim' / model['Config']).is_file() for model in models)
