@@ -1,19 +1,54 @@
-"""Fair measurements: repetitions that take turns, and the peak memory of a fresh process."""
+"""Fair measurements: timed repetitions that take turns, and the peak memory of a fresh process."""
 
 import ctypes
 import gc
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
+import torch
 from rich.progress import Progress
+from torch import Tensor
 
 # One repetition of a candidate; returns the seconds that each of its phases took.
 Repetition = Callable[[], dict[str, float]]
 
 MEMORY_SHARE = 0.8  # of the free memory, what a process may take before it is given up
+
+# What an operator returns, and the gradient of that.
+Output = Tensor | Sequence[Tensor]
+
+
+def timed(call: Callable[[], object], device: str = 'cpu', phase: str = 'step') -> dict[str, float]:
+    """Calls once; returns the seconds until the device is done, under the name of the phase."""
+    _synchronize(device)
+    start = perf_counter()
+    call()
+    _synchronize(device)
+    return {phase: perf_counter() - start}
+
+
+def _synchronize(device: str) -> None:
+    if device == 'cuda':
+        torch.cuda.synchronize()
+
+
+def forward_backward(
+    function: Callable[..., Output], inputs: Sequence[Tensor], gradient: Output, device: str = 'cpu'
+) -> dict[str, float]:
+    """Runs forward and backward once; returns the seconds of each and of both."""
+    outputs: list[Output] = []
+    seconds = timed(lambda: outputs.append(function(*inputs)), device, 'forward')
+    seconds |= timed(lambda: gradients(outputs[0], inputs, gradient), device, 'backward')
+    return seconds | {'both': sum(seconds.values())}
+
+
+def gradients(y: Output, inputs: Sequence[Tensor], gradient: Output) -> list[Tensor]:
+    """Returns the gradients of the inputs; other packages may leave some out."""
+    found = torch.autograd.grad(y, inputs, gradient, allow_unused=True)
+    return [x for x in found if x is not None]
 
 
 def interleave(

@@ -9,16 +9,21 @@ from torch import Tensor, nn
 
 NUM_CLASSES = 1000
 SIZES = ('tiny', 'small', 'base')
+FAMILIES = {
+    'defocus_mamba': 'DefocusMamba',
+    'defocus_retnet': 'DefocusRetNet',
+    'defocus_vit': 'DefocusViT',
+}
 
 
 class Classifier(nn.Module):
     """A linear layer on the CLS token of a De-focus backbone."""
 
-    def __init__(self, arch: str, img_size: int) -> None:
+    def __init__(self, family: str, arch: str, img_size: int) -> None:
         super().__init__()
-        from mmdefocus.models import DefocusMamba
+        from mmdefocus import models
 
-        self.backbone = DefocusMamba(arch, img_size=img_size)
+        self.backbone = getattr(models, family)(arch, img_size=img_size)
         self.head = nn.Linear(self.backbone.embed_dims, NUM_CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -34,7 +39,11 @@ def make_deit(size: str, img_size: int) -> nn.Module:
 
 
 MODELS: dict[str, Callable[[int], nn.Module]] = {
-    **{f'defocus_mamba_{size}': partial(Classifier, size) for size in SIZES},
+    **{
+        f'{name}_{size}': partial(Classifier, family, size)
+        for name, family in FAMILIES.items()
+        for size in SIZES
+    },
     **{f'deit_{size}': partial(make_deit, size) for size in SIZES},
 }
 

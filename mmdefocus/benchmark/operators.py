@@ -129,6 +129,39 @@ def load_conv1d() -> Callable[..., Tensor]:
     return conv1d
 
 
+def load_simple_gla() -> Callable[..., Tensor]:
+    """Linear attention with a decay per head, in chunks, of fla 0.6.0 (flash-linear-attention).
+
+    It reads `(B, L, H, K)`, multiplies by `1 / sqrt(K)` unless told otherwise and takes the log
+    decays in float32, either as `g` `(B, L, H)` or as `g_gamma` `(H,)`.
+    """
+    from fla.ops.simple_gla import chunk_simple_gla
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, **decay: Tensor) -> Tensor:
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        y, _ = chunk_simple_gla(q, k, v, **decay, scale=1.0)
+        return y.transpose(1, 2)
+
+    return attend
+
+
+def load_fla() -> Callable[..., Tensor]:
+    """A decay for each token, so that there are gradients, which autograd sums for each head."""
+    attend = load_simple_gla()
+
+    def retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+        batch, heads, length, _ = q.shape
+        return attend(q, k, v, g=log_decay.float().expand(batch, length, heads))
+
+    return retention
+
+
+def load_fla_fixed_decay() -> Callable[..., Tensor]:
+    """As fla's own retention: a decay for each head, for which there is no gradient."""
+    attend = load_simple_gla()
+    return lambda q, k, v, log_decay: attend(q, k, v, g_gamma=log_decay.float())
+
+
 OPERATORS = {
     'selective_scan': Operator(
         scan_arguments,
@@ -137,7 +170,11 @@ OPERATORS = {
     ),
     'causal_conv1d': Operator(conv_arguments, ops.causal_conv1d, {'Conv1d': load_conv1d}),
     'gated_group_rms_norm': Operator(norm_arguments, gated_norm, {}),
-    'retention': Operator(heads_arguments, ops.retention, {}),
+    'retention': Operator(
+        heads_arguments,
+        ops.retention,
+        {'fla': load_fla, 'fla_fixed_decay': load_fla_fixed_decay},
+    ),
     'decayed_attention': Operator(heads_arguments, ops.decayed_attention, {}),
     'matrix_products': Operator(matrix_arguments, matrix_products, {}),
 }

@@ -44,5 +44,6 @@ def apply_rotary(x: Tensor, freqs: Tensor, positions: Tensor) -> Tensor:
         )
     dtype = torch.promote_types(x.dtype, torch.float32)
     angles = positions.to(dtype).unsqueeze(-1) * freqs.to(dtype).unsqueeze(-2)
-    turned = x.to(dtype) * angles.cos() + rotate_every_two(x.to(dtype)) * angles.sin()
+    wide = x.to(dtype)
+    turned = wide * angles.cos() + rotate_every_two(wide) * angles.sin()
     return turned.to(x.dtype)

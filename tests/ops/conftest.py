@@ -104,6 +104,104 @@ def relative_error():
     return measure
 
 
+@pytest.fixture
+def differentiate():
+    """`differentiate(function, inputs)`: the output and the gradients of all inputs."""
+
+    def run(function, inputs):
+        leaves = [x.detach().requires_grad_() for x in inputs]
+        y = function(*leaves)
+        generator = torch.Generator().manual_seed(1)
+        dy = torch.randn(y.shape, generator=generator, dtype=torch.bfloat16)  # exact in any dtype
+        return y, torch.autograd.grad(y, leaves, dy.to(y.dtype))
+
+    return run
+
+
+@pytest.fixture
+def run_with_gradients(request, differentiate):
+    """`run_with_gradients(inputs, backend, **options)`: as `differentiate`, of the OPERATOR."""
+
+    def run(inputs, backend, **options):
+        operator = getattr(request.module, request.module.OPERATOR)
+        return differentiate(lambda *x: operator(*x, backend=backend, **options), inputs)
+
+    return run
+
+
+@pytest.fixture
+def equals_naive(run_with_gradients, relative_error):
+    """Compares a backend with the naive one in float64; gradients may have a tolerance of theirs.
+
+    Output and gradients have the dtypes of the inputs.
+    """
+
+    def check(inputs, backend, tolerance, gradient_tolerance=None, **options):
+        exact = [x.double() for x in inputs]
+        expected, expected_grads = run_with_gradients(exact, 'naive', **options)
+        y, grads = run_with_gradients(inputs, backend, **options)
+        assert y.dtype == inputs[0].dtype
+        assert relative_error(y, expected) < tolerance
+        for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
+            assert grad.dtype == x.dtype
+            assert relative_error(grad, expected_grad) < (gradient_tolerance or tolerance)
+
+    return check
+
+
+@pytest.fixture
+def strides_do_not_matter(run_with_gradients):
+    """Compares inputs whose elements lie three apart with those that are given."""
+
+    def check(inputs, backend):
+        scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
+        assert not any(x.is_contiguous() for x in scattered)
+        actual = run_with_gradients(scattered, backend)
+        torch.testing.assert_close(actual, run_with_gradients(inputs, backend))
+
+    return check
+
+
+@pytest.fixture
+def kept_for_backward():
+    """`kept_for_backward(function, inputs)`: the output, and how many numbers are kept beside it.
+
+    The inputs, which are kept too, do not count.
+    """
+
+    def measure(function, inputs):
+        kept = 0
+
+        def count(tensor):
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            y = function(*(x.requires_grad_() for x in inputs))
+        return y, kept - sum(x.numel() for x in inputs)
+
+    return measure
+
+
+@pytest.fixture(
+    ids=lambda case: f'{case[0]}-{case[2]}',
+    params=[
+        ('q', torch.ones(3, 23, 6), r'\(3, 23, 6\)'),
+        ('k', torch.ones(2, 3, 23, 7), r'\(2, 3, 23, 6\).*\(2, 3, 23, 7\)'),
+        ('v', torch.ones(2, 3, 22, 5), r'\(2, 3, 23, 6\).*\(2, 3, 22, 5\)'),
+        ('v', torch.ones(3, 23, 5), r'\(2, 3, 23, 6\).*\(3, 23, 5\)'),
+        ('log_decay', torch.ones(4), r'\(2, 3, 23, 6\).*\(4,\)'),
+        ('log_decay', torch.ones(3, 1), r'\(3,\).*\(3, 1\)'),
+        ('k', torch.ones(2, 3, 23, 6, dtype=torch.int64), 'int64'),
+        ('v', torch.ones(2, 3, 23, 5, device='meta'), 'meta'),
+    ],
+)
+def bad_heads(request):
+    """An argument that does not fit q `(2, 3, 23, 6)`, its value and what the error must say."""
+    return request.param
+
+
 @pytest.fixture(autouse=True)
 def _uninitialised_memory_is_nan():
     """Deterministic mode fills `torch.empty` with NaN, so a kernel that skips a place is seen."""

@@ -17,14 +17,6 @@ def make_inputs(batch=2, length=23, channels=19, width=4, dtype=torch.float64):
     return [t.to(dtype) for t in (x[..., channels:], *others)]
 
 
-def run_with_gradients(inputs, function):
-    leaves = [x.detach().requires_grad_() for x in inputs]
-    y = function(*leaves)
-    generator = torch.Generator().manual_seed(1)
-    dy = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype)
-    return y, *torch.autograd.grad(y, leaves, dy)
-
-
 def torch_conv1d(x, weight, bias):
     channels, width = weight.shape
     y = F.conv1d(x.mT, weight.unsqueeze(1), bias, padding=width - 1, groups=channels)
@@ -46,21 +38,25 @@ def torch_conv1d(x, weight, bias):
     ],
     ids=str,
 )
-def test_equals_torch_conv1d_in_values_and_gradients(backend, sizes):
+def test_equals_torch_conv1d_in_values_and_gradients(
+    backend, sizes, differentiate, run_with_gradients
+):
     inputs = make_inputs(**sizes)
-    expected = run_with_gradients(inputs, torch_conv1d)
-    actual = run_with_gradients(inputs, lambda *x: causal_conv1d(*x, backend=backend))
+    expected = differentiate(torch_conv1d, inputs)
+    actual = run_with_gradients(inputs, backend)
     torch.testing.assert_close(actual, expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long):
+def test_each_dtype_keeps_its_accuracy(
+    backend, dtype, long, relative_error, differentiate, run_with_gradients
+):
     inputs = make_inputs(length=long, dtype=dtype)
-    expected = run_with_gradients([x.double() for x in inputs], torch_conv1d)
-    actual = run_with_gradients(inputs, lambda *x: causal_conv1d(*x, backend=backend))
-    for a, e in zip(actual, expected, strict=True):
-        assert a.dtype == dtype
-        assert (a.double() - e).norm() / e.norm() < TOLERANCES[dtype]
+    expected, expected_grads = differentiate(torch_conv1d, [x.double() for x in inputs])
+    y, grads = run_with_gradients(inputs, backend)
+    for actual, exact in zip((y, *grads), (expected, *expected_grads), strict=True):
+        assert actual.dtype == dtype
+        assert relative_error(actual, exact) < TOLERANCES[dtype]
 
 
 def test_gradcheck(backend):

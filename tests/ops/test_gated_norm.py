@@ -16,14 +16,6 @@ def make_inputs(batch=2, length=23, channels=48, dtype=torch.float64):
     return [t.to(dtype) for t in (y, u, D, z[..., :channels])]
 
 
-def run_with_gradients(inputs, group_size, backend):
-    leaves = [x.detach().requires_grad_() for x in inputs]
-    out = gated_group_rms_norm(*leaves, group_size, backend=backend)
-    generator = torch.Generator().manual_seed(1)
-    dout = torch.randn(out.shape, generator=generator, dtype=torch.float64).to(out.dtype)
-    return out, *torch.autograd.grad(out, leaves, dout)
-
-
 def test_formula(backend):
     y, u, D, z = make_inputs()
     out = gated_group_rms_norm(y, u, D, z, 16, eps=0.5, backend=backend)
@@ -37,21 +29,17 @@ def test_formula(backend):
 
 @pytest.mark.parametrize('group_size', [48, 16, 12, 1])
 @pytest.mark.parametrize('length', [1, 64, 131])
-def test_equals_naive_in_values_and_gradients(backend, group_size, length):
+def test_equals_naive_in_values_and_gradients(backend, group_size, length, run_with_gradients):
     inputs = make_inputs(length=length)
-    expected = run_with_gradients(inputs, group_size, 'naive')
-    actual = run_with_gradients(inputs, group_size, backend)
+    expected = run_with_gradients(inputs, 'naive', group_size=group_size)
+    actual = run_with_gradients(inputs, backend, group_size=group_size)
     torch.testing.assert_close(actual, expected, rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long):
+def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
     inputs = make_inputs(length=long, dtype=dtype)
-    expected = run_with_gradients([x.double() for x in inputs], 16, 'naive')
-    actual = run_with_gradients(inputs, 16, backend)
-    for a, e in zip(actual, expected, strict=True):
-        assert a.dtype == dtype
-        assert (a.double() - e).norm() / e.norm() < TOLERANCES[dtype]
+    equals_naive(inputs, backend, TOLERANCES[dtype], group_size=16)
 
 
 def test_gradcheck(backend):

@@ -1,5 +1,7 @@
 """Every backend against the naive one, in values and gradients."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.autograd import gradcheck
@@ -20,15 +22,6 @@ def make_inputs(batch=2, heads=3, length=23, width=6, value_width=5, dtype=torch
 
     q, k, v = normal(width) * width**-0.5, normal(width), normal(value_width)
     return tuple(x.to(dtype) for x in (q, k, v, -torch.logspace(-3, 0, heads)))
-
-
-def run_with_gradients(inputs, backend):
-    leaves = [x.detach().requires_grad_() for x in inputs]
-    y = retention(*leaves, backend=backend)
-    generator = torch.Generator().manual_seed(1)
-    dy = torch.randn(y.shape, generator=generator, dtype=torch.bfloat16)  # exact in every dtype
-    dy = dy.to(y.dtype)
-    return y, torch.autograd.grad(y, leaves, dy)
 
 
 def test_the_naive_backend_is_the_formula():
@@ -57,32 +50,21 @@ def test_the_naive_backend_is_the_formula():
     ],
     ids=str,
 )
-def test_equals_naive_in_values_and_gradients(fast_backend, sizes, relative_error):
-    inputs = make_inputs(**sizes)
-    expected, expected_grads = run_with_gradients(inputs, 'naive')
-    y, grads = run_with_gradients(inputs, fast_backend)
-    assert relative_error(y, expected) < 1e-12
-    for grad, expected_grad in zip(grads, expected_grads, strict=True):
-        assert relative_error(grad, expected_grad) < 1e-12
+def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive):
+    equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
 
 
 @pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, relative_error, long):
+def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
     """The error stays near the rounding of the inputs and outputs: sums are float32."""
     inputs = make_inputs(length=long, dtype=dtype)
-    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
-    y, grads = run_with_gradients(inputs, backend)
-    assert y.dtype == dtype
-    assert relative_error(y, expected) < TOLERANCES[dtype]
-    for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
-        assert grad.dtype == x.dtype
-        assert relative_error(grad, expected_grad) < 2 * TOLERANCES[dtype]
+    equals_naive(inputs, backend, TOLERANCES[dtype], 2 * TOLERANCES[dtype])
 
 
-def test_autocast_leaves_it_in_float32(backend):
+def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
     inputs = make_inputs(length=140, dtype=torch.float32)
     expected, expected_grads = run_with_gradients(inputs, backend)
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -91,19 +73,15 @@ def test_autocast_leaves_it_in_float32(backend):
     assert all(map(torch.equal, grads, expected_grads))
 
 
-def test_any_strides_do(fast_backend, long):
-    inputs = make_inputs(length=long)
-    expected, expected_grads = run_with_gradients(inputs, fast_backend)
-    scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
-    assert not any(x.is_contiguous() for x in scattered)
-    y, grads = run_with_gradients(scattered, fast_backend)
-    torch.testing.assert_close(y, expected)
-    torch.testing.assert_close(grads, expected_grads)
+def test_any_strides_do(fast_backend, long, strides_do_not_matter):
+    strides_do_not_matter(make_inputs(length=long), fast_backend)
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
 @pytest.mark.parametrize('log_decay', [-100.0, -1e-6, 0.0])
-def test_extreme_decay_is_exact(fast_backend, dtype, log_decay, relative_error, long):
+def test_extreme_decay_is_exact(
+    fast_backend, dtype, log_decay, relative_error, long, run_with_gradients
+):
     q, k, v, rates = make_inputs(length=long, dtype=dtype)
     inputs = (q, k, v, torch.full_like(rates, log_decay))
     expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
@@ -145,20 +123,12 @@ def test_double_backward_is_a_clear_error(fast_backend):
 
 
 @pytest.mark.parametrize(('backend', 'share'), [('parallel', 0.0), ('chunkwise', 4 / 385)])
-def test_the_backward_keeps_far_less_than_all_states(backend, share):
+def test_the_backward_keeps_far_less_than_all_states(backend, share, kept_for_backward):
     """Beside its inputs: nothing, or the state between chunks, here 4 of 385."""
-    q, k, v, log_decay = (x.requires_grad_() for x in make_inputs(length=385))
-    kept = 0
-
-    def count(tensor):
-        nonlocal kept
-        kept += tensor.numel()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        retention(q, k, v, log_decay, backend=backend)
-    all_states = q.numel() * v.shape[-1]
-    assert kept - sum(x.numel() for x in (q, k, v, log_decay)) == pytest.approx(share * all_states)
+    inputs = make_inputs(length=385)
+    y, kept = kept_for_backward(partial(retention, backend=backend), inputs)
+    all_states = y.numel() * inputs[0].shape[-1]
+    assert kept == pytest.approx(share * all_states)
 
 
 @pytest.mark.parametrize(('length', 'backend'), [(192, 'parallel'), (193, 'chunkwise')])
@@ -174,18 +144,13 @@ def test_custom_operator_keeps_the_rules_of_torch(fast_backend, place, long):
     torch.library.opcheck(getattr(torch.ops.mmdefocus, f'retention_{fast_backend}'), inputs)
 
 
-def test_compiles_without_a_graph_break(fast_backend):
+def test_compiles_without_a_graph_break(fast_backend, differentiate, run_with_gradients):
     inputs = make_inputs(length=140)
-    expected, expected_grads = run_with_gradients(inputs, fast_backend)
+    expected = run_with_gradients(inputs, fast_backend)
     compiled = torch.compile(
         lambda *x: retention(*x, backend=fast_backend), fullgraph=True, backend='aot_eager'
     )
-    leaves = [x.requires_grad_() for x in inputs]
-    y = compiled(*leaves)
-    torch.testing.assert_close(y, expected)
-    generator = torch.Generator().manual_seed(1)
-    dy = torch.randn(y.shape, generator=generator, dtype=torch.bfloat16).to(y.dtype)
-    torch.testing.assert_close(torch.autograd.grad(y, leaves, dy), expected_grads)
+    torch.testing.assert_close(differentiate(compiled, inputs), expected)
 
 
 class Retention(torch.nn.Module):
@@ -199,21 +164,8 @@ def test_exports():
     torch.testing.assert_close(program.module()(*inputs), retention(*inputs))
 
 
-@pytest.mark.parametrize(
-    ('name', 'value', 'found'),
-    [
-        ('q', torch.ones(3, 23, 6), r'\(3, 23, 6\)'),
-        ('k', torch.ones(2, 3, 23, 7), r'\(2, 3, 23, 6\).*\(2, 3, 23, 7\)'),
-        ('v', torch.ones(2, 3, 22, 5), r'\(2, 3, 23, 6\).*\(2, 3, 22, 5\)'),
-        ('v', torch.ones(3, 23, 5), r'\(2, 3, 23, 6\).*\(3, 23, 5\)'),
-        ('log_decay', torch.ones(4), r'\(2, 3, 23, 6\).*\(4,\)'),
-        ('log_decay', torch.ones(3, 1), r'\(3,\).*\(3, 1\)'),
-        ('k', torch.ones(2, 3, 23, 6, dtype=torch.int64), 'int64'),
-        ('v', torch.ones(2, 3, 23, 5, device='meta'), 'meta'),
-    ],
-)
-def test_bad_input_is_named(name, value, found):
-    inputs = dict(zip(NAMES, make_inputs(), strict=True))
-    inputs[name] = value
+def test_bad_input_is_named(bad_heads):
+    name, value, found = bad_heads
+    inputs = dict(zip(NAMES, make_inputs(), strict=True)) | {name: value}
     with pytest.raises(ValueError, match=f'^{name}:.*{found}'):
         retention(**inputs)

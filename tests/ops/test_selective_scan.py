@@ -1,5 +1,6 @@
 """Every backend that this machine has, against the naive one and the released implementation."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,14 +30,6 @@ def make_inputs(batch=2, channels=19, length=23, state=16, dtype=torch.float64, 
     return tuple(x.to(dtype) for x in (u, steps, rates, B, C))
 
 
-def run_with_gradients(inputs, backend):
-    leaves = [x.detach().requires_grad_() for x in inputs]
-    y = selective_scan(*leaves, backend=backend)
-    generator = torch.Generator().manual_seed(1)
-    dy = torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y.dtype)
-    return y, torch.autograd.grad(y, leaves, dy)
-
-
 def test_parity_with_the_released_scan(backend, relative_error):
     golden = {k: torch.from_numpy(v) for k, v in np.load(DATA / 'scan.npz').items()}
     inputs = [golden[name].requires_grad_() for name in NAMES]
@@ -64,45 +57,29 @@ def test_parity_with_the_released_scan(backend, relative_error):
     ],
     ids=str,
 )
-def test_equals_naive_in_values_and_gradients(fast_backend, sizes, relative_error):
-    inputs = make_inputs(**sizes)
-    expected, expected_grads = run_with_gradients(inputs, 'naive')
-    y, grads = run_with_gradients(inputs, fast_backend)
-    assert relative_error(y, expected) < 1e-12
-    for grad, expected_grad in zip(grads, expected_grads, strict=True):
-        assert relative_error(grad, expected_grad) < 1e-12
+def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive):
+    equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
 
 
 @pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, relative_error, long):
+def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
     """The error stays near the rounding of the inputs and outputs: the state is float32."""
     inputs = make_inputs(length=long, dtype=dtype)
-    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
-    y, grads = run_with_gradients(inputs, backend)
-    assert y.dtype == dtype
-    assert relative_error(y, expected) < TOLERANCES[dtype]
-    for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
-        assert grad.dtype == x.dtype
-        assert relative_error(grad, expected_grad) < 2 * TOLERANCES[dtype]
+    equals_naive(inputs, backend, TOLERANCES[dtype], 2 * TOLERANCES[dtype])
 
 
-def test_time_steps_may_be_wider_than_the_input(backend, relative_error):
+def test_time_steps_may_be_wider_than_the_input(backend, equals_naive):
     """As in a mixer under autocast, whose time steps are float32 and whose u is bfloat16."""
     u, delta, A, B, C = make_inputs(dtype=torch.bfloat16)
     inputs = u, delta.float(), A.float(), B.float(), C
-    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
-    y, grads = run_with_gradients(inputs, backend)
-    assert y.dtype == torch.bfloat16
-    assert relative_error(y, expected) < TOLERANCES[torch.bfloat16]
-    for x, grad, expected_grad in zip(inputs, grads, expected_grads, strict=True):
-        assert grad.dtype == x.dtype
-        assert relative_error(grad, expected_grad) < 2 * TOLERANCES[torch.bfloat16]
+    tolerance = TOLERANCES[torch.bfloat16]
+    equals_naive(inputs, backend, tolerance, 2 * tolerance)
 
 
-def test_autocast_leaves_the_recurrence_in_float32(backend, relative_error):
+def test_autocast_leaves_the_recurrence_in_float32(backend, relative_error, run_with_gradients):
     inputs = make_inputs(dtype=torch.float32)
     expected, expected_grads = run_with_gradients(inputs, backend)
     with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -113,18 +90,12 @@ def test_autocast_leaves_the_recurrence_in_float32(backend, relative_error):
         assert relative_error(grad, expected_grad) < 1e-5
 
 
-def test_any_strides_do(fast_backend):
-    inputs = make_inputs(length=31)
-    expected, expected_grads = run_with_gradients(inputs, fast_backend)
-    scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
-    assert not any(x.is_contiguous() for x in scattered)
-    y, grads = run_with_gradients(scattered, fast_backend)
-    torch.testing.assert_close(y, expected)
-    torch.testing.assert_close(grads, expected_grads)
+def test_any_strides_do(fast_backend, strides_do_not_matter):
+    strides_do_not_matter(make_inputs(length=31), fast_backend)
 
 
 @pytest.mark.parametrize('exponent', [-100.0, -1e-6])
-def test_extreme_decay_is_exact(fast_backend, exponent):
+def test_extreme_decay_is_exact(fast_backend, exponent, run_with_gradients):
     u, delta, A, B, C = make_inputs(length=40)
     delta, A = torch.ones_like(delta), torch.full_like(A, exponent)
     expected, expected_grads = run_with_gradients((u, delta, A, B, C), 'naive')
@@ -133,7 +104,7 @@ def test_extreme_decay_is_exact(fast_backend, exponent):
     torch.testing.assert_close(grads, expected_grads)
 
 
-def test_inference_gives_what_training_gives(fast_backend):
+def test_inference_gives_what_training_gives(fast_backend, run_with_gradients):
     inputs = make_inputs(length=40)
     y, _ = run_with_gradients(inputs, fast_backend)
     with torch.no_grad():
@@ -163,19 +134,10 @@ def test_double_backward_is_a_clear_error(fast_backend):
         grad.sum().backward()
 
 
-def test_the_backward_keeps_far_less_than_all_states(fast_backend):
-    u, delta, A, B, C = (x.requires_grad_() for x in make_inputs(length=400, channels=32))
-    kept = 0
-
-    def count(tensor):
-        nonlocal kept
-        kept += tensor.numel()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        y = selective_scan(u, delta, A, B, C, backend=fast_backend)
-    inputs = sum(x.numel() for x in (u, delta, A, B, C))
-    assert kept - inputs <= 0.1 * y.numel() * A.shape[1]
+def test_the_backward_keeps_far_less_than_all_states(fast_backend, kept_for_backward):
+    inputs = make_inputs(length=400, channels=32, state=16)
+    y, kept = kept_for_backward(partial(selective_scan, backend=fast_backend), inputs)
+    assert kept <= 0.1 * y.numel() * 16
 
 
 @pytest.mark.parametrize(

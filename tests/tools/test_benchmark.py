@@ -209,6 +209,7 @@ def test_bad_argument_is_one_line(workshop, tool, arguments, words):
     ('tool', 'arguments', 'package'),
     [
         ('ops', ['--op', 'selective_scan', '--backends', 'mambapy'], 'mambapy'),
+        ('ops', ['--op', 'retention', '--backends', 'fla'], 'fla'),
         ('throughput', ['--models', 'deit_tiny'], 'timm'),
     ],
 )

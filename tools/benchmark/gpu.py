@@ -15,8 +15,8 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import interleave
-from mmdefocus.benchmark.models import MODELS, make_step
+from mmdefocus.benchmark.measure import forward_backward, interleave, timed
+from mmdefocus.benchmark.models import MODELS, SIZES, make_step
 from mmdefocus.benchmark.operators import DTYPES, OPERATORS, Shape, candidates
 from mmdefocus.benchmark.report import (
     Row,
@@ -44,42 +44,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--what', nargs='+', choices=GROUPS, default=[*GROUPS])
     parser.add_argument('--shape', nargs=4, type=positive, metavar=('B', 'L', 'D', 'N'))
     parser.add_argument('--dtype', choices=DTYPES, default='bfloat16')
-    parser.add_argument('--model', default='base', help='size of the models, such as base')
+    parser.add_argument('--model', choices=SIZES, default='base', help='size of the models')
+    parser.add_argument(
+        '--no-compile',
+        dest='compile',
+        action='store_false',
+        help='leave out what torch.compile makes, whose first call takes minutes',
+    )
     args = parser.parse_args(argv)
     args.shapes = [Shape(*args.shape)] if args.shape else SHAPES
     if args.device == 'cuda' and not torch.cuda.is_available():
         raise InputError('--device: there is no CUDA device; `--device cpu` only tries the tool')
     return args
-
-
-def synchronize(device: str) -> None:
-    """Waits for a GPU."""
-    if device == 'cuda':
-        torch.cuda.synchronize()
-
-
-def repetition(
-    function: Callable[..., Tensor], inputs: list[Tensor], gradient: object, device: str
-) -> dict[str, float]:
-    """Runs forward and backward once; returns their seconds."""
-    synchronize(device)
-    start = perf_counter()
-    y = function(*inputs)
-    synchronize(device)
-    middle = perf_counter()
-    torch.autograd.grad(y, [x for x in inputs if x.requires_grad], gradient)
-    synchronize(device)
-    end = perf_counter()
-    return {'forward': middle - start, 'backward': end - middle, 'both': end - start}
-
-
-def timed(step: Callable[[], None], device: str) -> dict[str, float]:
-    """Runs a training step once; returns its seconds."""
-    synchronize(device)
-    start = perf_counter()
-    step()
-    synchronize(device)
-    return {'both': perf_counter() - start}
 
 
 def compare(
@@ -135,7 +111,7 @@ def operators(args: argparse.Namespace, progress: Progress) -> list[Row]:
                 inputs, gradient = OPERATORS[name].arguments(shape, DTYPES[args.dtype])
             inputs = [x.requires_grad_() for x in inputs]
             repetitions = {
-                candidate: partial(repetition, function, inputs, gradient, args.device)
+                candidate: partial(forward_backward, function, inputs, gradient, args.device)
                 for candidate, function in candidates(name, args.device).items()
                 if not isinstance(function, str) and candidate not in SLOW
             }
@@ -153,11 +129,10 @@ def mixers(args: argparse.Namespace, progress: Progress) -> list[Row]:
         sizes = {'embed_dims': shape.channels // 2, 'intermediate_size': shape.channels}
         released = 'mamba_ssm' if args.device == 'cuda' else 'auto'
         mixer = MambaMixer(**sizes).to(args.device)
-        modules: dict[str, nn.Module] = {
-            'ours': mixer,
-            'ours, compiled': torch.compile(mixer),
-            'released order': ReleasedOrderMixer(released, **sizes).to(args.device),
-        }
+        modules: dict[str, nn.Module] = {'ours': mixer}
+        if args.compile:
+            modules['ours, compiled'] = torch.compile(mixer)
+        modules['released order'] = ReleasedOrderMixer(released, **sizes).to(args.device)
         with torch.device(args.device):
             tokens = torch.randn(shape.batch, shape.length, shape.channels // 2)
         tokens.requires_grad_()
@@ -176,10 +151,10 @@ def mixer_repetition(
     inputs = [tokens, *module.parameters()]
 
     def run(tokens: Tensor, *weights: Tensor) -> Tensor:
-        with torch.autocast(args.device, DTYPES[args.dtype], args.dtype == 'bfloat16'):
+        with autocast(args):
             return module(tokens).float()
 
-    return repetition(run, inputs, torch.ones_like(tokens), args.device)
+    return forward_backward(run, inputs, torch.ones_like(tokens), args.device)
 
 
 def steps(args: argparse.Namespace, progress: Progress) -> list[Row]:
@@ -191,26 +166,24 @@ def steps(args: argparse.Namespace, progress: Progress) -> list[Row]:
         repetitions = {}
         for family in ('defocus_mamba', 'deit'):
             name = f'{family}_{args.model}'
-            model = MODELS[name](side).to(args.device)
-            repetitions[name] = partial(timed, under_autocast(model, images, args), args.device)
-            if family == 'defocus_mamba':
-                step = under_autocast(torch.compile(model), images, args)
-                repetitions[f'{name}, compiled'] = partial(timed, step, args.device)
+            try:
+                model = MODELS[name](side).to(args.device)
+            except ImportError as error:
+                progress.console.print(f'{name} is skipped: {one_line(error)}', highlight=False)
+                continue
+            modules = {name: model}
+            if args.compile and family == 'defocus_mamba':
+                modules[f'{name}, compiled'] = torch.compile(model)
+            for candidate, module in modules.items():
+                step = autocast(args)(make_step(module, 'train', images))
+                repetitions[candidate] = partial(timed, step, args.device, 'both')
         rows += compare('step', f'{batch} x {side}²', repetitions, args, progress)
     return rows
 
 
-def under_autocast(
-    model: nn.Module, images: Tensor, args: argparse.Namespace
-) -> Callable[[], None]:
-    """Returns a training step with autocast."""
-    step = make_step(model, 'train', images)
-
-    def run() -> None:
-        with torch.autocast(args.device, DTYPES[args.dtype], args.dtype == 'bfloat16'):
-            step()
-
-    return run
+def autocast(args: argparse.Namespace) -> torch.autocast:
+    """Returns the context of the wanted dtype; float32 and float64 are computed as they are."""
+    return torch.autocast(args.device, DTYPES[args.dtype], args.dtype == 'bfloat16')
 
 
 GROUPS = {'operators': operators, 'mixers': mixers, 'steps': steps}
@@ -227,6 +200,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         with Progress(console=console, transient=True) as progress:
             for what in args.what:
                 rows += GROUPS[what](args, progress)
+                if not rows:
+                    raise InputError(f'--what: none of the {what} can run')
                 save_csv(args.out / 'gpu.csv', rows, about)
         title = ', '.join(f'{key} {value}' for key, value in about.items())
         print_table(rows, title, hidden=(), group='size', console=console)

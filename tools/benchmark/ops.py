@@ -8,7 +8,6 @@ Writes OUT/ops.csv and OUT/ops.png.
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import perf_counter
 
 import torch
 from matplotlib.figure import Figure
@@ -17,7 +16,13 @@ from rich.progress import Progress
 from torch import Tensor
 
 from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import added_peak_memory, interleave, peak_memory_alone
+from mmdefocus.benchmark.measure import (
+    added_peak_memory,
+    forward_backward,
+    gradients,
+    interleave,
+    peak_memory_alone,
+)
 from mmdefocus.benchmark.operators import DTYPES, OPERATORS, Shape, candidates
 from mmdefocus.benchmark.report import (
     Row,
@@ -90,18 +95,6 @@ def find_candidates(
     return chosen
 
 
-def repetition(
-    function: Callable[..., Tensor], inputs: list[Tensor], gradient: Tensor | list[Tensor]
-) -> dict[str, float]:
-    """Runs forward and backward once; returns their seconds."""
-    start = perf_counter()
-    y = function(*inputs)
-    middle = perf_counter()
-    torch.autograd.grad(y, inputs, gradient)
-    end = perf_counter()
-    return {'forward': middle - start, 'backward': end - middle, 'both': end - start}
-
-
 def prepare(name: str, shape: Shape, dtype: str) -> tuple[list[Tensor], Tensor | list[Tensor]]:
     """Returns the inputs, which require gradients, and the gradient of the output."""
     torch.manual_seed(0)
@@ -112,14 +105,14 @@ def prepare(name: str, shape: Shape, dtype: str) -> tuple[list[Tensor], Tensor |
 def peak_memory(name: str, function: Callable[..., Tensor], shape: Shape, dtype: str) -> int:
     """Returns the bytes that forward and backward take at their peak above inputs and outputs."""
     # what is loaded or started on the first call does not count
-    repetition(function, *prepare(name, shape._replace(batch=1, length=2), dtype))
+    forward_backward(function, *prepare(name, shape._replace(batch=1, length=2), dtype))
     inputs, gradient = prepare(name, shape, dtype)
     outputs = []
 
     def run() -> None:
         y = function(*inputs)
         outputs.extend(y if isinstance(y, tuple) else [y])
-        outputs.extend(torch.autograd.grad(y, inputs, gradient))
+        outputs.extend(gradients(y, inputs, gradient))
 
     added = added_peak_memory(run)
     return max(0, added - sum(x.nbytes for x in outputs))
@@ -165,7 +158,7 @@ def measure(
     inputs, gradient = prepare(name, shape, args.dtype)
     seconds = interleave(
         {
-            candidate: partial(repetition, function, inputs, gradient)
+            candidate: partial(forward_backward, function, inputs, gradient)
             for candidate, function in found.items()
             if not isinstance(memory[candidate], str)
         },

@@ -9,9 +9,8 @@ OUT/throughput.png.
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from time import perf_counter
 
 import torch
 from matplotlib.figure import Figure
@@ -19,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import added_peak_memory, interleave, peak_memory_alone
+from mmdefocus.benchmark.measure import added_peak_memory, interleave, peak_memory_alone, timed
 from mmdefocus.benchmark.models import MODELS, make_linear_step, make_step
 from mmdefocus.benchmark.report import (
     Row,
@@ -102,13 +101,6 @@ def scan_backend() -> str:
     states = available_backends('cpu')['selective_scan']
     first = next(name for name, state in states.items() if state == 'available')
     return os.environ.get('MMDEFOCUS_BACKEND', first)
-
-
-def timed(step: Callable[[], None]) -> dict[str, float]:
-    """Returns the seconds of one call."""
-    start = perf_counter()
-    step()
-    return {'step': perf_counter() - start}
 
 
 def peak_memory(name: str, mode: str, resolution: int, batch_size: int) -> int:

@@ -110,11 +110,11 @@ class MambaMixer(nn.Module):
     def scan(self, u: Tensor, z: Tensor) -> Tensor:
         """Reads u `(B, L, D)` from its first token to its last, gated by z `(B, L, D)`."""
         u = causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
-        time_step, B, C = self.x_proj(u).split(
-            [self.time_step_rank, self.state_size, self.state_size], dim=-1
-        )
+        time_step, BC = self.x_proj(u).split([self.time_step_rank, 2 * self.state_size], dim=-1)
+        BC = BC.unflatten(-1, (2, self.state_size)).transpose(1, 2)  # (B, 2, L, N)
         if self.rope is not None:
-            B, C = self.rope(B), self.rope(C)
+            BC = self.rope(BC)
+        B, C = BC.unbind(1)
         delta, A = self._delta_and_rates(time_step, u)
         # Δ is divided in what it multiplies, A and B, which are small beside it
         A, B = A / self.delta_scale, B / self.delta_scale
