@@ -143,7 +143,8 @@ class CausalBackbone(BaseModule):
         """
         grid, cls_token = self.embed(images)
         tokens = self.order.to_sequence(grid)
-        tokens = torch.cat((tokens, cls_token.expand(len(tokens), -1, -1)), dim=1)
+        # not len(tokens), which torch.export takes for a constant
+        tokens = torch.cat((tokens, cls_token.expand(tokens.shape[0], -1, -1)), dim=1)
         for block in self.blocks:
             if self.with_cp and self.training:
                 tokens = checkpoint(block, tokens, use_reentrant=False)
