@@ -34,6 +34,20 @@ class Parser(argparse.ArgumentParser):
             help='only print the peak memory, in bytes, of a single candidate',
         )
 
+    def add_modes(self) -> None:
+        """Adds `--train` and `--infer`; `modes` lists what is wanted, both by default."""
+        self.set_defaults(modes=['train', 'infer'])
+        group = self.add_mutually_exclusive_group()
+        for mode in ('train', 'infer'):
+            group.add_argument(
+                f'--{mode}',
+                dest='modes',
+                action='store_const',
+                const=[mode],
+                default=argparse.SUPPRESS,
+                help='only this (default: both)',
+            )
+
     def error(self, message: str) -> NoReturn:
         """Raises an `InputError`."""
         raise InputError(message)

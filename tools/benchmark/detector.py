@@ -53,19 +53,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--size', nargs=2, type=positive, metavar=('H', 'W'), default=[800, 1333], help='in pixels'
     )
     parser.add_argument('--batch-size', type=positive, default=2, help='images in a step')
-    modes = parser.add_mutually_exclusive_group()
-    for mode in ('train', 'infer'):
-        modes.add_argument(
-            f'--{mode}',
-            dest='modes',
-            action='store_const',
-            const=[mode],
-            help='only this (default: both)',
-        )
+    parser.add_modes()
     cli.add_config_options(parser)
-    args = parser.parse_args(argv)
-    args.modes = args.modes or ['train', 'infer']
-    return args
+    return parser.parse_args(argv)
 
 
 @contextmanager

@@ -55,17 +55,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='N',
         help='one, or one for each resolution (default: the pixels of 4 images of 224, at least 1)',
     )
-    modes = parser.add_mutually_exclusive_group()
-    for mode in ('train', 'infer'):
-        modes.add_argument(
-            f'--{mode}',
-            dest='modes',
-            action='store_const',
-            const=[mode],
-            help='only this (default: both)',
-        )
+    parser.add_modes()
     args = parser.parse_args(argv)
-    args.modes = args.modes or ['train', 'infer']
     count = len(args.resolutions)
     if args.batch_size is None:
         args.batch_size = [max(1, round(DEFAULT_PIXELS / side**2)) for side in args.resolutions]
