@@ -1,7 +1,7 @@
-"""Operators as `torch.export` takes them: plain tensor operations, without loops over tokens.
+"""Operators as `torch.export` takes them: plain tensor operations, no loop in Python.
 
-Compiled operators and autograd functions cannot be exported, and a loop over tokens would be
-unrolled. They serve inference: autograd would keep every step of the scan.
+Compiled operators and autograd functions cannot be exported, and a loop over tokens in Python would
+be unrolled. They serve inference.
 """
 
 from collections.abc import Iterator
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from unittest.mock import patch
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch._higher_order_ops.scan import scan
 
 from . import dispatch
 from .attention.naive import naive_attention
@@ -23,7 +23,7 @@ from .retention.parallel import dense_retention
 def exportable() -> Iterator[None]:
     """Within it, every operator runs in a form that can be exported."""
     operators = {
-        'selective_scan': scan_by_doubling,
+        'selective_scan': recurrent_scan,
         'causal_conv1d': naive_causal_conv1d,
         'gated_group_rms_norm': naive_gated_group_rms_norm,
         'retention': dense_retention,
@@ -39,19 +39,14 @@ def exportable() -> Iterator[None]:
         yield
 
 
-def scan_by_doubling(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """See `selective_scan`. Joins pieces of 1, 2, 4, … tokens, so that log2(L) steps are enough.
+def recurrent_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """See `selective_scan`. One step, which the exported program repeats along L (ONNX's Scan)."""
 
-    A piece that ends at token t turns the state h before it into `decay h + state`. Two pieces in
-    a row are again one: with the decay `decay_2 decay_1` and the state `decay_2 state_1 + state_2`.
-    No exponent is positive. Each step works on `(B, D, L, N)` numbers.
-    """
-    decay = torch.exp(delta.unsqueeze(-1) * A.unsqueeze(1))
-    state = (delta * u).unsqueeze(-1) * B.mT.unsqueeze(1)
-    length, size = u.shape[2], 1
-    while size < length:
-        # the piece before begins outside the sequence where the state is 0
-        state = state + decay * F.pad(state[:, :, :-size], (0, 0, size, 0))
-        decay = decay * F.pad(decay[:, :, :-size], (0, 0, size, 0))
-        size *= 2
-    return (state * C.mT.unsqueeze(1)).sum(-1)
+    def step(state: Tensor, token: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+        u_t, delta_t, B_t, C_t = token
+        decay = torch.exp(delta_t.unsqueeze(-1) * A)
+        state = decay * state + (delta_t * u_t).unsqueeze(-1) * B_t.unsqueeze(1)
+        return state, (state * C_t.unsqueeze(1)).sum(-1)
+
+    _, y = scan(step, u.new_zeros(u.shape[0], *A.shape), (u, delta, B, C), dim=2)
+    return y.movedim(0, 2)

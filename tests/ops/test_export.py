@@ -6,7 +6,7 @@ from mmdefocus.ops.export import exportable
 
 
 @pytest.mark.parametrize('length', [1, 2, 3, 8, 37])
-def test_scan_by_doubling_equals_the_recurrence(length):
+def test_repeated_step_equals_the_recurrence(length):
     torch.manual_seed(0)
     u, delta = torch.randn(2, 6, length), 5 * torch.rand(2, 6, length)
     A, B, C = -4 * torch.rand(6, 4), torch.randn(2, 4, length), torch.randn(2, 4, length)

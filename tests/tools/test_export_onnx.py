@@ -61,7 +61,7 @@ def test_detector_gives_the_map_of_its_backbone(workshop, detector):
 def test_file_that_differs_from_the_model_is_not_passed_over(workshop, trained, monkeypatch):
     from mmdefocus.ops import export
 
-    monkeypatch.setattr(export, 'scan_by_doubling', lambda u, *others: 2 * u)
+    monkeypatch.setattr(export, 'recurrent_scan', lambda u, *others: 2 * u)
     found = workshop.error(TOOL, workshop.config(), trained, 'a.onnx', '--shape', 16, 16)
     assert found.startswith('a.onnx: onnxruntime differs from torch by ')
 
