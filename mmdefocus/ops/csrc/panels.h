@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "simd.h"
@@ -32,6 +33,12 @@ template <typename T>
 struct Panel {
     int64_t image, channel, channels;
 
+    // Whether all channels exist and are neighbours in memory: a row is one piece then.
+    bool dense(const Sequence& sequence) const {
+        return sequence.channel == 1 && !sequence.is_bfloat16 &&
+               channel + Row<T>::lanes <= channels;
+    }
+
     int count(int part) const {
         const int64_t left = channels - channel - part * Simd<T>::lanes;
         return int(std::clamp<int64_t>(left, 0, Simd<T>::lanes));
@@ -45,6 +52,11 @@ struct Panel {
     }
 
     Row<T> load(const Sequence& from, int64_t t) const {
+        if (dense(from)) {
+            Row<T> row;
+            std::memcpy(&row, from.at<T>(image, channel, t), sizeof row);
+            return row;
+        }
         return with_element_type<T>(from, [&](auto element) {
             Row<T> row{};
             for_each_part([&](int i, int64_t c, int n) {
@@ -56,6 +68,10 @@ struct Panel {
     }
 
     void store(const Sequence& to, int64_t t, const Row<T>& row) const {
+        if (dense(to)) {
+            std::memcpy(to.at<T>(image, channel, t), &row, sizeof row);
+            return;
+        }
         with_element_type<T>(to, [&](auto element) {
             for_each_part([&](int i, int64_t c, int n) {
                 ::store(to.at<decltype(element)>(image, c, t), to.channel, n, row.part[i]);
@@ -65,6 +81,11 @@ struct Panel {
 
     // Rows lie pages apart, where the hardware does not look ahead.
     void prefetch(const Sequence& from, int64_t t) const {
+        if (dense(from)) {
+            const T* row = from.at<T>(image, channel, t);
+            for (int i = 0; i < Row<T>::lanes; i += Simd<T>::lanes) ::prefetch(row + i);
+            return;
+        }
         with_element_type<T>(from, [&](auto element) {
             for_each_part([&](int, int64_t c, int) {
                 ::prefetch(from.at<const decltype(element)>(image, c, t));

@@ -27,14 +27,13 @@ struct Simd<float> {
 
     static constexpr int mantissa_bits = 23, exponent_bias = 127;
     static constexpr float round_magic = 12582912.f;  // 1.5 * 2^23: adding it rounds to an integer
-    static constexpr float lowest = -104.5f, highest = 89.f;  // exp is 0 and inf beyond
-    static constexpr float log2_e = 1.44269504f;
-    static constexpr float ln2_high = 0.693145752f, ln2_low = 1.42860677e-6f;
+    static constexpr float lowest = -151.f, highest = 129.f;  // 2^x is 0 and inf beyond
+    static constexpr float log2_e = 1.44269504f, ln2 = 0.693147181f;
 
-    // from the highest down, for the smallest relative error on |r| <= ln(2) / 2, 3.1e-9
+    // of 2^r, from the highest down, for the smallest relative error on |r| <= 1/2, 2e-9
     static constexpr int degree = 6;
     static constexpr float coefficients[degree + 1] = {
-        0.00138145406f, 0.00836874545f, 0.041668389f, 0.166665211f, 0.49999994f, 1.f, 1.f};
+        0.00015353363f, 0.0013398875f, 0.009618437f, 0.055503324f, 0.24022648f, 0.6931472f, 1.f};
 };
 
 template <>
@@ -46,16 +45,17 @@ struct Simd<double> {
 
     static constexpr int mantissa_bits = 52, exponent_bias = 1023;
     static constexpr double round_magic = 6755399441055744.;  // 1.5 * 2^52
-    static constexpr double lowest = -746., highest = 710.;
-    static constexpr double log2_e = 1.4426950408889634;
-    static constexpr double ln2_high = 0.69314718036912382, ln2_low = 1.9082149292705877e-10;
+    static constexpr double lowest = -1076., highest = 1025.;
+    static constexpr double log2_e = 1.4426950408889634, ln2 = 0.69314718055994531;
 
-    // Taylor coefficients 1/k!, whose rest is below 1 ulp
+    // Taylor coefficients ln(2)^k / k!, whose rest is below 1 unit in the last place
     static constexpr int degree = 13;
     static constexpr double coefficients[degree + 1] = {
-        1. / 6227020800, 1. / 479001600, 1. / 39916800, 1. / 3628800, 1. / 362880, 1. / 40320,
-        1. / 5040,       1. / 720,       1. / 120,      1. / 24,      1. / 6,      1. / 2,
-        1.,              1.};
+        1.3691488853904129e-12, 2.5678435993488205e-11, 4.4455382718708115e-10,
+        7.0549116208011233e-9,  1.0178086009239700e-7,  1.3215486790144309e-6,
+        1.5252733804059840e-5,  1.5403530393381610e-4,  1.3333558146428443e-3,
+        9.6181291076284772e-3,  5.5504108664821580e-2,  2.4022650695910071e-1,
+        6.9314718055994531e-1,  1.};
 };
 
 template <typename T>
@@ -107,52 +107,59 @@ inline Vec<T> clamp(Vec<T> x, T low, T high) {
     return x > splat<T>(high) ? splat<T>(high) : x;
 }
 
-// p 2^k, where `shifted` is k + round_magic. The power is applied in two halves, so that results
-// below the smallest normal number and above the largest come out right.
+// x = k + r with k whole and |r| <= 1/2. `power` is k in the form that times_power_of_two takes.
 template <typename T>
-inline Vec<T> times_power_of_two(Vec<T> p, Vec<T> shifted) {
+inline void split(Vec<T> x, Vec<T>& power, Vec<T>& r) {
+    x = clamp<T>(x, Simd<T>::lowest, Simd<T>::highest);
+    power = x + Simd<T>::round_magic;
+    r = x - (power - Simd<T>::round_magic);
+}
+
+// p 2^k. The power is applied in two halves, so that results below the smallest normal number and
+// above the largest come out right.
+template <typename T>
+inline Vec<T> times_power_of_two(Vec<T> p, Vec<T> power) {
     using S = Simd<T>;
     using IntVec = typename S::IntVec;
-    const IntVec k = bits<IntVec>(shifted) - bits<typename S::Int>(T(S::round_magic));
+    const IntVec k = bits<IntVec>(power) - bits<typename S::Int>(T(S::round_magic));
     const IntVec half = k >> 1;
     const Vec<T> power_a = bits<Vec<T>>((half + S::exponent_bias) << S::mantissa_bits);
     const Vec<T> power_b = bits<Vec<T>>((k - half + S::exponent_bias) << S::mantissa_bits);
     return p * power_a * power_b;
 }
 
-#ifdef __AVX512F__
-// Instructions that do the same; the compilers do not find them.
+#ifdef __AVX512DQ__
+// Instructions that do the same, for any x; the compilers do not find them.
 template <>
-inline Vec<float> clamp<float>(Vec<float> x, float low, float high) {
-    return _mm512_min_ps(_mm512_set1_ps(high), _mm512_max_ps(_mm512_set1_ps(low), x));
+inline void split<float>(Vec<float> x, Vec<float>& power, Vec<float>& r) {
+    r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    power = x - r;
 }
 
 template <>
-inline Vec<float> times_power_of_two<float>(Vec<float> p, Vec<float> shifted) {
-    return _mm512_scalef_ps(p, shifted - Simd<float>::round_magic);
+inline Vec<float> times_power_of_two<float>(Vec<float> p, Vec<float> power) {
+    return _mm512_scalef_ps(p, power);
 }
 #endif
 
-// exp(x) = 2^k exp(r) with k = round(x / ln 2) and |r| <= ln(2) / 2.
+// 2^x = 2^k 2^r. NaN passes.
 template <typename T, int W>
-inline Row<T, W> vexp(Row<T, W> x) {
+inline Row<T, W> vexp2(const Row<T, W>& x) {
     using S = Simd<T>;
-    for (int i = 0; i < W; ++i) x.part[i] = clamp<T>(x.part[i], S::lowest, S::highest);
-    const Row<T, W> shifted = x * S::log2_e + S::round_magic;
-    const Row<T, W> k = shifted - S::round_magic;
-    const Row<T, W> r = (x - k * S::ln2_high) - k * S::ln2_low;
+    Row<T, W> power, r;
+    for (int i = 0; i < W; ++i) split<T>(x.part[i], power.part[i], r.part[i]);
 
     Row<T, W> p = r * S::coefficients[0] + S::coefficients[1];
 #pragma GCC unroll 16
     for (int i = 2; i <= S::degree; ++i) p = p * r + S::coefficients[i];
 
-    for (int i = 0; i < W; ++i) p.part[i] = times_power_of_two<T>(p.part[i], shifted.part[i]);
+    for (int i = 0; i < W; ++i) p.part[i] = times_power_of_two<T>(p.part[i], power.part[i]);
     return p;
 }
 
 template <typename T, int W>
 inline Row<T, W> sigmoid(const Row<T, W>& x) {
-    Row<T, W> y = vexp(x * T(-1)) + T(1);
+    Row<T, W> y = vexp2(x * -Simd<T>::log2_e) + T(1);
     for (int i = 0; i < W; ++i) y.part[i] = T(1) / y.part[i];
     return y;
 }

@@ -42,19 +42,24 @@ struct Gradients {
     T *B, *C;  // (groups, B, L, N), to be summed over the groups
 };
 
-// One task: some channels of one image, chunk after chunk, and in a chunk panel after panel. What a
-// chunk needs fits into the nearest caches.
+// Groups [first, last) of the channels of an image, the work of one thread between two others.
+struct Groups {
+    int64_t image, first, last;
+};
+
+// Goes through the sequence chunk after chunk, and in a chunk panel after panel. What a panel needs
+// in a chunk fits into the nearest caches.
 template <typename T>
 class Scan {
 public:
-    Scan(const Sizes& sizes, const Inputs<T>& in, Row<T>* kept, int64_t task)
+    Scan(const Sizes& sizes, const Inputs<T>& in, Row<T>* kept, const Groups& groups)
         : sizes(sizes),
           in(in),
           kept(kept),
-          image(task / sizes.groups),
-          group(task % sizes.groups),
-          first(panels() * group / sizes.groups),
-          last(panels() * (group + 1) / sizes.groups),
+          image(groups.image),
+          groups(groups),
+          first(first_panel(groups.first)),
+          last(first_panel(groups.last)),
           B(sizes.chunk * sizes.state),
           C(sizes.chunk * sizes.state),
           rate((last - first) * sizes.state),
@@ -67,7 +72,7 @@ public:
             for (int64_t n = 0; n < sizes.state; ++n)
                 panel(p).for_each_part([&](int i, int64_t c, int count) {
                     rate[of_panel(p) + n].part[i] =
-                        load(in.A + c * sizes.state + n, sizes.state, count);
+                        load(in.A + c * sizes.state + n, sizes.state, count) * Simd<T>::log2_e;
                 });
     }
 
@@ -93,23 +98,8 @@ public:
         for (int64_t index = sizes.chunks() - 1; index >= 0; --index) {
             const Chunk chunk(sizes, index);
             load_projections(chunk);
-            std::fill(tape.dB.begin(), tape.dB.end(), Vec<T>{});
-            std::fill(tape.dC.begin(), tape.dC.end(), Vec<T>{});
-            for (int64_t p = first; p < last; ++p) {
-                load_rows(chunk, panel(p));
-                for (int64_t t = 0; t < chunk.count; ++t) {
-                    tape.dy[t] = panel(p).load(dy, chunk.first + t);
-                    tape.ddelta[t] = Row<T>{};
-                }
-                for (int64_t n = 0; n < sizes.state; ++n) {
-                    prefetch(chunk, p, n, -1, {in.u, in.delta, dy, grad.u, grad.delta});
-                    recompute_state(chunk, p, n, tape);
-                    backward_state(chunk, p, n, tape);
-                }
-                store_gradients(chunk, panel(p), tape, grad);
-            }
-            store_shares(chunk, tape.dB, grad.B);
-            store_shares(chunk, tape.dC, grad.C);
+            for (int64_t group = groups.first; group < groups.last; ++group)
+                backward_group(chunk, group, dy, tape, grad);
         }
         for (int64_t p = first; p < last; ++p)
             for (int64_t n = 0; n < sizes.state; ++n)
@@ -120,8 +110,8 @@ public:
     }
 
 private:
-    // What the backward alone needs: decays and states of one n along a chunk, sums for its rows,
-    // shares of dB and dC, (N, chunk), still one a lane.
+    // What the backward alone needs: decays and states before each token of one n along a chunk,
+    // sums for its rows, shares of dB and dC, (N, chunk), still one a lane.
     struct Tape {
         std::vector<Row<T>> dy, decay, h, ddelta, dA;
         std::vector<Vec<T>> dB, dC;
@@ -129,7 +119,7 @@ private:
         Tape(const Sizes& sizes, int64_t panels)
             : dy(sizes.chunk),
               decay(sizes.chunk),
-              h(sizes.chunk + 1),
+              h(sizes.chunk),
               ddelta(sizes.chunk),
               dA(panels * sizes.state),
               dB(sizes.chunk * sizes.state),
@@ -137,6 +127,7 @@ private:
     };
 
     int64_t panels() const { return (sizes.channels + Row<T>::lanes - 1) / Row<T>::lanes; }
+    int64_t first_panel(int64_t group) const { return panels() * group / sizes.groups; }
     int64_t of_panel(int64_t p) const { return (p - first) * sizes.state; }
     Panel<T> panel(int64_t p) const { return {image, p * Row<T>::lanes, sizes.channels}; }
 
@@ -187,41 +178,64 @@ private:
         const Row<T> *d = delta.data(), *x = input.data();
         Row<T>* y = sum.data();
         for (int64_t t = 0; t < chunk.count; ++t) {
-            h = vexp(d[t] * a) * h + x[t] * B_n[t];
+            h = vexp2(d[t] * a) * h + x[t] * B_n[t];
             y[t] = y[t] + h * C_n[t];
         }
         state[of_panel(p) + n] = h;
     }
 
-    void recompute_state(const Chunk& chunk, int64_t p, int64_t n, Tape& tape) const {
+    void backward_group(const Chunk& chunk, int64_t group, const Sequence& dy, Tape& tape,
+                        const Gradients<T>& grad) {
+        std::fill(tape.dB.begin(), tape.dB.end(), Vec<T>{});
+        std::fill(tape.dC.begin(), tape.dC.end(), Vec<T>{});
+        for (int64_t p = first_panel(group); p < first_panel(group + 1); ++p) {
+            load_rows(chunk, panel(p));
+            for (int64_t t = 0; t < chunk.count; ++t) {
+                tape.dy[t] = panel(p).load(dy, chunk.first + t);
+                tape.ddelta[t] = Row<T>{};
+            }
+            for (int64_t n = 0; n < sizes.state; ++n) {
+                prefetch(chunk, p, n, -1, {in.u, in.delta, dy, grad.u, grad.delta});
+                backward_state(chunk, p, n, recompute_state(chunk, p, n, tape), tape);
+            }
+            store_gradients(chunk, panel(p), tape, grad);
+        }
+        store_shares(chunk, group, tape.dB, grad.B);
+        store_shares(chunk, group, tape.dC, grad.C);
+    }
+
+    // Returns the state after the chunk.
+    Row<T> recompute_state(const Chunk& chunk, int64_t p, int64_t n, Tape& tape) const {
         const Row<T> a = rate[of_panel(p) + n];
         const T* B_n = B.data() + n * sizes.chunk;
         const Row<T> *d = delta.data(), *x = input.data();
         Row<T> *decay = tape.decay.data(), *states = tape.h.data();
-        Row<T> h = states[0] = kept_at(chunk, p)[n];
+        Row<T> h = kept_at(chunk, p)[n];
         for (int64_t t = 0; t < chunk.count; ++t) {
-            decay[t] = vexp(d[t] * a);
+            states[t] = h;
+            decay[t] = vexp2(d[t] * a);
             h = decay[t] * h + x[t] * B_n[t];
-            states[t + 1] = h;
         }
+        return h;
     }
 
     // `state` carries a_{t+1} g_{t+1} here, `sum` collects the gradient of delta u.
-    void backward_state(const Chunk& chunk, int64_t p, int64_t n, Tape& tape) {
+    void backward_state(const Chunk& chunk, int64_t p, int64_t n, Row<T> h, Tape& tape) {
         const Row<T> a = rate[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
         const Row<T> *d = delta.data(), *x = input.data(), *dy = tape.dy.data();
-        const Row<T> *decay = tape.decay.data(), *h = tape.h.data();
+        const Row<T> *decay = tape.decay.data(), *states = tape.h.data();
         Row<T> *dinput = sum.data(), *ddelta = tape.ddelta.data();
         Vec<T> *dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
         Row<T> carry = state[of_panel(p) + n], dA = tape.dA[of_panel(p) + n];
         for (int64_t t = chunk.count - 1; t >= 0; --t) {
             const Row<T> g = carry + dy[t] * C_n[t];
-            add_parts(dC[t], dy[t] * h[t + 1]);
+            add_parts(dC[t], dy[t] * h);
             add_parts(dB[t], g * x[t]);
             dinput[t] = dinput[t] + g * B_n[t];
             carry = g * decay[t];
-            const Row<T> dexponent = carry * h[t];
+            h = states[t];
+            const Row<T> dexponent = carry * h;
             dA = dA + dexponent * d[t];
             ddelta[t] = ddelta[t] + dexponent * a;
         }
@@ -237,11 +251,13 @@ private:
                          const Gradients<T>& grad) const {
         for (int64_t t = 0; t < chunk.count; ++t) {
             panel.store(grad.u, chunk.first + t, sum[t] * delta[t]);
-            panel.store(grad.delta, chunk.first + t, tape.ddelta[t] + sum[t] * u[t]);
+            panel.store(grad.delta, chunk.first + t,
+                        tape.ddelta[t] * Simd<T>::ln2 + sum[t] * u[t]);
         }
     }
 
-    void store_shares(const Chunk& chunk, const std::vector<Vec<T>>& shares, T* to) const {
+    void store_shares(const Chunk& chunk, int64_t group, const std::vector<Vec<T>>& shares,
+                      T* to) const {
         to += ((group * sizes.batch + image) * sizes.length + chunk.first) * sizes.state;
         for (int64_t t = 0; t < chunk.count; ++t)
             for (int64_t n = 0; n < sizes.state; ++n)
@@ -251,26 +267,43 @@ private:
     const Sizes& sizes;
     const Inputs<T>& in;
     Row<T>* const kept;  // (B, chunks, panels, N), or null
-    const int64_t image, group;
+    const int64_t image;
+    const Groups groups;
     const int64_t first, last;  // panels
     std::vector<T> B, C;                       // (N, chunk)
-    std::vector<Row<T>> rate, state;           // (panels, N)
+    std::vector<Row<T>> rate, state;           // (panels, N), rates times log2(e)
     std::vector<Row<T>> u, delta, input, sum;  // (chunk,), of one panel
 };
 
+// Gives every thread as many neighbouring groups as it can have: the longer a piece of a row, the
+// better it streams from memory.
+template <typename F>
+void for_each_groups(const Sizes& sizes, F f) {
+    const int64_t all = sizes.batch * sizes.groups;
+#pragma omp parallel for num_threads(sizes.threads) schedule(static) if (sizes.threads > 1)
+    for (int thread = 0; thread < sizes.threads; ++thread) {
+        const int64_t last = all * (thread + 1) / sizes.threads;
+        for (int64_t next, i = all * thread / sizes.threads; i < last; i = next) {
+            const int64_t image = i / sizes.groups, before = image * sizes.groups;
+            next = std::min(last, before + sizes.groups);
+            f(Groups{image, i - before, next - before});
+        }
+    }
+}
+
 template <typename T>
 void forward(const Sizes& sizes, const Inputs<T>& in, const Sequence& y, Row<T>* kept) {
-#pragma omp parallel for num_threads(sizes.threads) schedule(static) if (sizes.threads > 1)
-    for (int64_t task = 0; task < sizes.batch * sizes.groups; ++task)
-        Scan<T>(sizes, in, kept, task).forward(y);
+    for_each_groups(sizes, [&](const Groups& groups) {
+        Scan<T>(sizes, in, kept, groups).forward(y);
+    });
 }
 
 template <typename T>
 void backward(const Sizes& sizes, const Inputs<T>& in, const Sequence& dy, Row<T>* kept,
               const Gradients<T>& grad) {
-#pragma omp parallel for num_threads(sizes.threads) schedule(static) if (sizes.threads > 1)
-    for (int64_t task = 0; task < sizes.batch * sizes.groups; ++task)
-        Scan<T>(sizes, in, kept, task).backward(dy, grad);
+    for_each_groups(sizes, [&](const Groups& groups) {
+        Scan<T>(sizes, in, kept, groups).backward(dy, grad);
+    });
 }
 
 }  // namespace
