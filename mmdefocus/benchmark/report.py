@@ -12,6 +12,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from ..huge_pages import uses_huge_pages
+
 Row = dict[str, str | int | float | None]
 
 
@@ -28,7 +30,9 @@ def spread(seconds: Sequence[float]) -> Row:
 def environment(threads: int, **more: str) -> Row:
     """Sets the threads of torch and returns what the numbers depend on."""
     torch.set_num_threads(threads)
-    return {'cpu': cpu_name(), 'threads': threads, 'torch': torch.__version__, **more}
+    pages = 'huge' if uses_huge_pages() else 'usual'
+    about = {'cpu': cpu_name(), 'threads': threads, 'pages': pages, 'torch': torch.__version__}
+    return about | more
 
 
 def cpu_name() -> str:

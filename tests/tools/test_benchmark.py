@@ -85,7 +85,7 @@ def test_rows_tell_the_spread_and_what_they_depend_on(request, tool):
 @pytest.mark.parametrize('tool', ['ops', 'throughput'])
 def test_table_shows_the_environment_and_the_numbers(request, tool):
     result = request.getfixturevalue(tool)
-    assert f'threads 1, torch {torch.__version__}' in result.printed
+    assert f'threads 1, pages huge, torch {torch.__version__}' in result.printed
     assert f'{float(result.rows[0]["median_ms"]):.4g}' in result.printed
 
 

@@ -34,6 +34,7 @@ from mmdefocus.benchmark.report import (
     spread,
 )
 from mmdefocus.errors import InputError, one_line_errors
+from mmdefocus.huge_pages import use_huge_pages
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -214,6 +215,7 @@ def plot(rows: Sequence[Row]) -> Figure:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures, shows and saves."""
+    use_huge_pages()
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)
