@@ -46,6 +46,14 @@ def cdiv(a: int, b: int) -> int:
     return -(-a // b)
 
 
-def precision_of(*tensors: Tensor) -> str:
-    """Returns how `tl.dot` multiplies: tf32 holds 16-bit inputs exactly, 'ieee' any others."""
-    return 'tf32' if all(x.dtype.itemsize == 2 for x in tensors) else 'ieee'
+def products_of(*tensors: Tensor) -> dict[str, str | int]:
+    """Returns how the kernels multiply matrices: `PRECISION` of `tl.dot`, and `num_warps`.
+
+    tf32 holds 16-bit inputs exactly. Three products of the tf32 parts of float32 inputs are about
+    as good as one in float32, which would leave the tensor cores and spill tens of kilobytes; they
+    take the registers of twice as many warps.
+    """
+    size = max(x.dtype.itemsize for x in tensors)
+    if size == 2:
+        return {'PRECISION': 'tf32', 'num_warps': 4}
+    return {'PRECISION': 'tf32x3' if size == 4 else 'ieee', 'num_warps': 8}

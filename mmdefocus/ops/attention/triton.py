@@ -2,14 +2,14 @@
 
 The blocks of `fused.py`, a block of queries a program; in the backward a second kernel takes a
 block of keys a program, so that every gradient is summed in one place. Products of 16-bit inputs
-are tf32, which holds them exactly; those of float32 and float64 inputs keep their precision.
+are tf32, which holds them exactly; those of float32 inputs are three products of tf32 parts.
 """
 
 import torch
 import triton
 from torch import Tensor
 
-from ..gpu import cdiv, precision_of
+from ..gpu import cdiv, products_of
 from .triton_kernels import attend, key_gradients, query_gradients
 
 ELEMENTS = 4096  # of q, k or v in a block
@@ -36,7 +36,7 @@ def _attention(
             *(q, k, v, log_decay, y, log_sums, *q.shape[1:], v.shape[3]),
             *(s for x in (q, k, v, y) for s in x.stride()),
             CAUSAL=causal,
-            PRECISION=precision_of(q, k, v),
+            **products_of(q, k, v),
             **tile,
         )
     return y, log_sums
@@ -65,7 +65,7 @@ def _attention_backward(
     blocks = cdiv(q.shape[2], tile['BLOCK'])
     drates = log_decay.new_empty(q.shape[0], blocks, q.shape[1])
     sizes = (*q.shape[1:], v.shape[3])
-    options = {'CAUSAL': causal, 'PRECISION': precision_of(q, k, v), 'num_stages': 2, **tile}
+    options = {'CAUSAL': causal, 'num_stages': 2, **products_of(q, k, v), **tile}
     with torch.cuda.device_of(q):
         query_gradients[blocks, q.shape[0] * q.shape[1]](
             *(q, k, v, log_decay, y, log_sums, dy, dq, along, drates, *sizes),
@@ -112,6 +112,7 @@ def _tile(q: Tensor, v: Tensor, elements: int) -> dict[str, int]:
         name: max(16, triton.next_power_of_2(x.shape[3]))
         for name, x in (('BLOCK_K', q), ('BLOCK_V', v))
     }
+    elements = elements * 2 // q.dtype.itemsize  # as many bytes of any dtype
     return {'BLOCK': max(16, min(64, elements // max(widths.values()))), **widths}
 
 

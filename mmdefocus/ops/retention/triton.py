@@ -2,15 +2,15 @@
 
 Two passes each way: one carries the `(K, V)` states over the chunks, a block of the state a
 program, from the first to the last or, for their gradients, back; the other does the rest for all
-chunks at once. Products of 16-bit inputs are tf32, which holds them exactly; those of float32 and
-float64 inputs keep their precision. Sums are float32, or float64 for float64 values.
+chunks at once. Products of 16-bit inputs are tf32, which holds them exactly; those of float32
+inputs are three products of tf32 parts. Sums are float32, or float64 for float64 values.
 """
 
 import torch
 import triton
 from torch import Tensor
 
-from ..gpu import cdiv, precision_of
+from ..gpu import cdiv, products_of
 from .triton_kernels import carry_states, mix_chunks, query_key_gradients
 
 CHUNK = 64
@@ -46,7 +46,7 @@ def _retention_backward(
     dstates = _carried(q, dy, log_decay, reverse=True)
     dv = _mixed(k, q, dy, log_decay, dstates, reverse=True).to(v.dtype)
     dq, dk = _empty_like(q), _empty_like(k)
-    blocks = _blocks(width, BLOCK_BACKWARD)
+    blocks = _blocks(q, BLOCK_BACKWARD)
     drates = log_decay.new_empty(batch, chunks, blocks['number'], heads)
     with torch.cuda.device_of(q):
         query_key_gradients[chunks, blocks['number'], batch * heads](
@@ -55,10 +55,8 @@ def _retention_backward(
             *(s for x in (q, k, v, dy, dq, dk) for s in x.stride()),
             CHUNK=CHUNK,
             BLOCK_K=blocks['size'],
-            BLOCK_V=_blocks(value_width)['size'],
-            PRECISION=precision_of(q, k, v),
-            num_warps=8,
-            num_stages=2,
+            BLOCK_V=_blocks(v)['size'],
+            **(products_of(q, k, v) | {'num_warps': 8, 'num_stages': 2}),
         )
     return dq, dk, dv, drates.sum((0, 1, 2))
 
@@ -88,7 +86,7 @@ def _carried(k: Tensor, v: Tensor, log_decay: Tensor, reverse: bool) -> Tensor:
     """Returns the states before the chunks or, of q and dy in reverse, the gradients after them."""
     states = _states(k, v, log_decay)
     batch, heads, chunks, width, value_width = states.shape
-    rows, columns = _blocks(width), _blocks(value_width)
+    rows, columns = _blocks(k), _blocks(v)
     with torch.cuda.device_of(k):
         carry_states[rows['number'], columns['number'], batch * heads](
             *(k, v, log_decay, states, heads, k.shape[2], width, value_width, chunks),
@@ -97,7 +95,7 @@ def _carried(k: Tensor, v: Tensor, log_decay: Tensor, reverse: bool) -> Tensor:
             BLOCK_K=rows['size'],
             BLOCK_V=columns['size'],
             REVERSE=reverse,
-            PRECISION=precision_of(k, v),
+            **products_of(k, v),
         )
     return states
 
@@ -107,17 +105,17 @@ def _mixed(
 ) -> Tensor:
     """Returns y or, of k, q and dy in reverse, the gradient of v; in the dtype of `v`."""
     _, heads, chunks, width, value_width = states.shape
-    columns = _blocks(value_width)
+    columns = _blocks(v)
     y = _empty_like(v)
     with torch.cuda.device_of(q):
         mix_chunks[chunks, columns['number'], v.shape[0] * heads](
             *(q, k, v, log_decay, states, y, heads, q.shape[2], width, value_width, chunks),
             *(s for x in (q, k, v, y) for s in x.stride()),
             CHUNK=CHUNK,
-            BLOCK_K=_blocks(width)['size'],
+            BLOCK_K=_blocks(q)['size'],
             BLOCK_V=columns['size'],
             REVERSE=reverse,
-            PRECISION=precision_of(q, k, v),
+            **products_of(q, k, v),
         )
     return y
 
@@ -127,8 +125,9 @@ def _states(k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
     return log_decay.new_empty(batch, heads, cdiv(length, CHUNK), width, v.shape[3])
 
 
-def _blocks(width: int, most: int = BLOCK) -> dict[str, int]:
-    size = max(16, min(most, triton.next_power_of_2(width)))
+def _blocks(x: Tensor, most: int = BLOCK) -> dict[str, int]:
+    width = x.shape[-1]
+    size = max(16, min(most * 2 // x.dtype.itemsize, triton.next_power_of_2(width)))
     return {'size': size, 'number': cdiv(width, size)}
 
 
