@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .. import ops
 from ..errors import one_line
+from ..ops.gated_scan.composed import composed_gated_scan
 
 CONV_KERNEL = 4
 GROUP_SIZE = 64
@@ -68,6 +69,22 @@ def norm_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tens
 def gated_norm(*inputs: Tensor, backend: str) -> Tensor:
     group_size = min(GROUP_SIZE, inputs[0].shape[-1])
     return ops.gated_group_rms_norm(*inputs, group_size, backend=backend)
+
+
+def gated_scan_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """As those of its parts, in `(B, L, D)`, with time steps before their softplus."""
+    batch, length, channels, state = shape
+    u, dy = (torch.randn(batch, length, channels, dtype=dtype) for _ in range(2))
+    delta = torch.randn(batch, length, channels, dtype=dtype) - 4
+    A = -torch.arange(1.0, state + 1, dtype=torch.promote_types(dtype, torch.float32))
+    B, C = (torch.randn(batch, length, state, dtype=dtype) for _ in range(2))
+    z = torch.randn(batch, length, 2 * channels, dtype=dtype)[..., channels:]
+    return [u, delta, A.repeat(channels, 1), B, C, torch.ones(channels, dtype=dtype), z], dy
+
+
+def gated_scan(*inputs: Tensor, backend: str) -> Tensor:
+    group_size = min(GROUP_SIZE, inputs[0].shape[-1])
+    return ops.gated_selective_scan(*inputs, group_size, delta_softplus=True, backend=backend)
 
 
 def heads_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
@@ -129,6 +146,15 @@ def load_conv1d() -> Callable[..., Tensor]:
     return conv1d
 
 
+def load_parts() -> Callable[..., Tensor]:
+    """The operators that the gated scan is made of, one after the other."""
+
+    def parts(u: Tensor, *inputs: Tensor) -> Tensor:
+        return composed_gated_scan(u, *inputs, min(GROUP_SIZE, u.shape[-1]), 1e-6, True)
+
+    return parts
+
+
 def load_simple_gla() -> Callable[..., Tensor]:
     """Linear attention with a decay per head, in chunks, of fla 0.6.0 (flash-linear-attention).
 
@@ -170,6 +196,7 @@ OPERATORS = {
     ),
     'causal_conv1d': Operator(conv_arguments, ops.causal_conv1d, {'Conv1d': load_conv1d}),
     'gated_group_rms_norm': Operator(norm_arguments, gated_norm, {}),
+    'gated_selective_scan': Operator(gated_scan_arguments, gated_scan, {'parts': load_parts}),
     'retention': Operator(
         heads_arguments,
         ops.retention,

@@ -27,8 +27,9 @@ class ReleasedOrderMixer(MambaMixer):
         rank, state = self.time_step_rank, self.state_size
         time_step, B, C = self.x_proj(u.mT).split([rank, state, state], dim=-1)
         B, C = self.rope(B), self.rope(C)
-        delta, A = self._delta_and_rates(time_step, u.mT)
-        y = selective_scan(u, delta.mT.contiguous(), A, B.mT, C.mT, backend=self.backend)
+        raw = self.dt_proj(time_step)
+        delta = F.softplus(raw.to(torch.promote_types(raw.dtype, torch.float32))).mT.contiguous()
+        y = selective_scan(u, delta, self.decay(), B.mT, C.mT, backend=self.backend)
         groups = y.float().unflatten(1, (-1, self.group_norm_size))
         scale = torch.rsqrt(groups.square().mean(2, keepdim=True) + 1e-6)
         y = (groups * scale).flatten(1, 2) + u.float() * self.D[:, None]

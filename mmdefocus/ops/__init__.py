@@ -7,6 +7,7 @@ from .attention import decayed_attention
 from .causal_conv1d import causal_conv1d
 from .dispatch import available_backends
 from .gated_norm import gated_group_rms_norm
+from .gated_scan import gated_selective_scan
 from .retention import retention
 from .rotary import apply_rotary
 from .selective_scan import selective_scan
@@ -17,6 +18,7 @@ __all__ = [
     'causal_conv1d',
     'decayed_attention',
     'gated_group_rms_norm',
+    'gated_selective_scan',
     'retention',
     'selective_scan',
 ]

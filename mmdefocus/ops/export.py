@@ -16,6 +16,7 @@ from . import dispatch
 from .attention.naive import naive_attention
 from .causal_conv1d.naive import naive_causal_conv1d
 from .gated_norm.naive import naive_gated_group_rms_norm
+from .gated_scan.composed import composed_gated_scan
 from .retention.parallel import dense_retention
 
 
@@ -26,6 +27,7 @@ def exportable() -> Iterator[None]:
         'selective_scan': recurrent_scan,
         'causal_conv1d': naive_causal_conv1d,
         'gated_group_rms_norm': naive_gated_group_rms_norm,
+        'gated_selective_scan': composed_gated_scan,
         'retention': dense_retention,
         'decayed_attention': naive_attention,
     }

@@ -153,11 +153,11 @@ def equals_naive(run_with_gradients, relative_error):
 def strides_do_not_matter(run_with_gradients):
     """Compares inputs whose elements lie three apart with those that are given."""
 
-    def check(inputs, backend):
+    def check(inputs, backend, **options):
         scattered = [x.repeat_interleave(3, -1)[..., ::3] for x in inputs]
         assert not any(x.is_contiguous() for x in scattered)
-        actual = run_with_gradients(scattered, backend)
-        torch.testing.assert_close(actual, run_with_gradients(inputs, backend))
+        actual = run_with_gradients(scattered, backend, **options)
+        torch.testing.assert_close(actual, run_with_gradients(inputs, backend, **options))
 
     return check
 

@@ -3,10 +3,9 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdefocus.ops import causal_conv1d, gated_group_rms_norm, selective_scan
+from mmdefocus.ops import causal_conv1d, gated_selective_scan
 
 from ..layers import LearnableDecay, LearnableRotary
 
@@ -115,16 +114,14 @@ class MambaMixer(nn.Module):
         if self.rope is not None:
             BC = self.rope(BC)
         B, C = BC.unbind(1)
-        delta, A = self._delta_and_rates(time_step, u)
+        if self.decay is None:
+            delta, A = torch.ones_like(u), u.new_zeros(len(self.D), self.state_size)
+        else:
+            delta = self.dt_proj(time_step) if self.time_step_rank else self.dt_bias.expand_as(u)
+            A = self.decay()
         # Δ is divided in what it multiplies, A and B, which are small beside it
         A, B = A / self.delta_scale, B / self.delta_scale
-        y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT).mT
-        return gated_group_rms_norm(y, u, self.D, z, self.group_norm_size)
-
-    def _delta_and_rates(self, time_step: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns Δ `(B, L, D)`, before its division by `delta_scale`, and A `(D, N)`."""
-        if self.decay is None:
-            return torch.ones_like(u), u.new_zeros(len(self.D), self.state_size)
-        raw = self.dt_proj(time_step) if self.time_step_rank else self.dt_bias.expand_as(u)
-        delta = F.softplus(raw.to(torch.promote_types(raw.dtype, torch.float32)))
-        return delta, self.decay()
+        return gated_selective_scan(
+            *(u, delta, A, B, C, self.D, z, self.group_norm_size),
+            delta_softplus=self.decay is not None,
+        )

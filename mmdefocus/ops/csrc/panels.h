@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "simd.h"
@@ -33,6 +32,9 @@ template <typename T>
 struct Panel {
     int64_t image, channel, channels;
 
+    Panel(int64_t image, int64_t channel, int64_t channels)
+        : image(image), channel(channel), channels(channels) {}
+
     // Whether all channels exist and are neighbours in memory: a row is one piece then.
     bool dense(const Sequence& sequence) const {
         return sequence.channel == 1 && !sequence.is_bfloat16 &&
@@ -51,12 +53,19 @@ struct Panel {
             if (count(i) > 0) f(i, channel + i * Simd<T>::lanes, count(i));
     }
 
-    Row<T> load(const Sequence& from, int64_t t) const {
-        if (dense(from)) {
-            Row<T> row;
-            std::memcpy(&row, from.at<T>(image, channel, t), sizeof row);
-            return row;
-        }
+    MMDEFOCUS_INLINE Row<T> load(const Sequence& from, int64_t t) const {
+        return dense(from) ? load_whole<T>(from.at<T>(image, channel, t)) : load_parts(from, t);
+    }
+
+    MMDEFOCUS_INLINE void store(const Sequence& to, int64_t t, const Row<T>& row) const {
+        if (dense(to))
+            store_whole(to.at<T>(image, channel, t), row);
+        else
+            store_parts(to, t, row);
+    }
+
+private:
+    __attribute__((noinline)) Row<T> load_parts(const Sequence& from, int64_t t) const {
         return with_element_type<T>(from, [&](auto element) {
             Row<T> row{};
             for_each_part([&](int i, int64_t c, int n) {
@@ -67,29 +76,42 @@ struct Panel {
         });
     }
 
-    void store(const Sequence& to, int64_t t, const Row<T>& row) const {
-        if (dense(to)) {
-            std::memcpy(to.at<T>(image, channel, t), &row, sizeof row);
-            return;
-        }
+    __attribute__((noinline)) void store_parts(const Sequence& to, int64_t t,
+                                               const Row<T>& row) const {
         with_element_type<T>(to, [&](auto element) {
             for_each_part([&](int i, int64_t c, int n) {
                 ::store(to.at<decltype(element)>(image, c, t), to.channel, n, row.part[i]);
             });
         });
     }
+};
 
-    // Rows lie pages apart, where the hardware does not look ahead.
-    void prefetch(const Sequence& from, int64_t t) const {
-        if (dense(from)) {
-            const T* row = from.at<T>(image, channel, t);
-            for (int i = 0; i < Row<T>::lanes; i += Simd<T>::lanes) ::prefetch(row + i);
-            return;
-        }
-        with_element_type<T>(from, [&](auto element) {
-            for_each_part([&](int, int64_t c, int) {
-                ::prefetch(from.at<const decltype(element)>(image, c, t));
-            });
-        });
+// Hints to fetch lines of the rows of some sequences, token after token. Rows lie pages apart, where
+// the hardware does not look ahead; and it stops at more misses than it has buffers for, so a token
+// gives few of them.
+template <typename T>
+class Ahead {
+public:
+    static constexpr int line = 64;  // bytes
+    static constexpr int lines = (sizeof(Row<T>) + line - 1) / line;
+
+    // Adds line i of the rows of a panel from `time` on, if there is a place left.
+    void add(const Panel<T>& panel, const Sequence& sequence, int64_t time, int i) {
+        if (used == places || !panel.dense(sequence)) return;
+        const T* row = sequence.at<T>(panel.image, panel.channel, time);
+        from[used] = reinterpret_cast<const char*>(row) + i * line;
+        stride[used++] = sequence.time * int64_t(sizeof(T));
     }
+
+    void fetch(int64_t t) const {
+        unrolled<places>([&](int i) { prefetch(from[i] + t * stride[i]); });
+    }
+
+private:
+    static constexpr int places = 2;
+    static constexpr char nowhere = 0;  // soon in the cache, where hints end at once
+
+    int used = 0;
+    const char* from[places] = {&nowhere, &nowhere};
+    int64_t stride[places] = {};
 };

@@ -34,9 +34,8 @@ struct Task {
           last(std::min(first + tasks.rows, tasks.length)) {}
 };
 
-// Loads `count` <= lanes neighbouring channels; the rest is zero.
-template <int W = 4, typename T>
-inline Row<T, W> load_row(const T* from, int count) {
+template <int W, typename T>
+__attribute__((noinline)) Row<T, W> load_part_of_row(const T* from, int count) {
     constexpr int lanes = Simd<T>::lanes;
     Row<T, W> row{};
     for (int i = 0; i * lanes < count; ++i)
@@ -45,10 +44,24 @@ inline Row<T, W> load_row(const T* from, int count) {
 }
 
 template <int W, typename T>
-inline void store_row(T* to, int count, const Row<T, W>& row) {
+__attribute__((noinline)) void store_part_of_row(T* to, int count, const Row<T, W>& row) {
     constexpr int lanes = Simd<T>::lanes;
     for (int i = 0; i * lanes < count; ++i)
         store(to + i * lanes, 1, std::min(lanes, count - i * lanes), row.part[i]);
+}
+
+// Loads `count` <= lanes neighbouring channels; the rest is zero.
+template <int W = 4, typename T>
+MMDEFOCUS_INLINE Row<T, W> load_row(const T* from, int count) {
+    return count == Row<T, W>::lanes ? load_whole<T, W>(from) : load_part_of_row<W>(from, count);
+}
+
+template <int W, typename T>
+MMDEFOCUS_INLINE void store_row(T* to, int count, const Row<T, W>& row) {
+    if (count == Row<T, W>::lanes)
+        store_whole(to, row);
+    else
+        store_part_of_row(to, count, row);
 }
 
 // Calls f(channel, count) for all channels in [first, last), as many at a time as a row has.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #ifdef __AVX512F__
 #include <immintrin.h>
@@ -13,6 +14,9 @@ constexpr int vector_bytes = 32;
 #else
 constexpr int vector_bytes = 16;
 #endif
+
+// Rows must stay in registers, which they do only within a function.
+#define MMDEFOCUS_INLINE __attribute__((always_inline)) inline
 
 template <typename T>
 struct Simd;
@@ -74,23 +78,61 @@ inline To bits(const From& x) {
     return y;
 }
 
+// Calls f(0), ..., f(W - 1). gcc takes a loop that copies for a memcpy, and does that in pieces of
+// half a vector, which the machine cannot forward to the load of a whole one that follows.
+template <typename F, int... i>
+MMDEFOCUS_INLINE void unrolled(std::integer_sequence<int, i...>, F f) {
+    (f(i), ...);
+}
+template <int W, typename F>
+MMDEFOCUS_INLINE void unrolled(F f) {
+    unrolled(std::make_integer_sequence<int, W>(), f);
+}
+
 // Neighbouring vectors. A long chain of operations, such as an exponential, is done on all of them
 // step by step: the machine looks too few instructions ahead to overlap one chain with the next.
 template <typename T, int W = 4>
 struct Row {
     static constexpr int lanes = W * Simd<T>::lanes;
     Vec<T> part[W];
+
+    Row() = default;
+    MMDEFOCUS_INLINE Row(const Row& other) { *this = other; }
+    MMDEFOCUS_INLINE Row& operator=(const Row& other) {
+        unrolled<W>([&](int i) { part[i] = other.part[i]; });
+        return *this;
+    }
 };
+
+template <typename T>
+struct Unaligned {
+    typedef T Vec __attribute__((vector_size(vector_bytes), aligned(alignof(T)), may_alias));
+};
+
+// Whole rows, anywhere in memory.
+template <typename T, int W = 4>
+MMDEFOCUS_INLINE Row<T, W> load_whole(const T* from) {
+    const auto* vectors = reinterpret_cast<const typename Unaligned<T>::Vec*>(from);
+    Row<T, W> row;
+    unrolled<W>([&](int i) { row.part[i] = vectors[i]; });
+    return row;
+}
+
+template <typename T, int W>
+MMDEFOCUS_INLINE void store_whole(T* to, const Row<T, W>& row) {
+    auto* vectors = reinterpret_cast<typename Unaligned<T>::Vec*>(to);
+    unrolled<W>([&](int i) { vectors[i] = row.part[i]; });
+}
 
 #define MMDEFOCUS_ROW_OPERATOR(OP)                                              \
     template <typename T, int W>                                                \
-    inline Row<T, W> operator OP(const Row<T, W>& a, const Row<T, W>& b) {      \
+    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, const Row<T, W>& b) {      \
         Row<T, W> c;                                                            \
         for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b.part[i];         \
         return c;                                                               \
     }                                                                           \
     template <typename T, int W>                                                \
-    inline Row<T, W> operator OP(const Row<T, W>& a, T b) {                     \
+    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, T b) {                     \
         Row<T, W> c;                                                            \
         for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b;                 \
         return c;                                                               \
@@ -144,7 +186,7 @@ inline Vec<float> times_power_of_two<float>(Vec<float> p, Vec<float> power) {
 
 // 2^x = 2^k 2^r. NaN passes.
 template <typename T, int W>
-inline Row<T, W> vexp2(const Row<T, W>& x) {
+MMDEFOCUS_INLINE Row<T, W> vexp2(const Row<T, W>& x) {
     using S = Simd<T>;
     Row<T, W> power, r;
     for (int i = 0; i < W; ++i) split<T>(x.part[i], power.part[i], r.part[i]);
@@ -158,7 +200,7 @@ inline Row<T, W> vexp2(const Row<T, W>& x) {
 }
 
 template <typename T, int W>
-inline Row<T, W> sigmoid(const Row<T, W>& x) {
+MMDEFOCUS_INLINE Row<T, W> sigmoid(const Row<T, W>& x) {
     Row<T, W> y = vexp2(x * -Simd<T>::log2_e) + T(1);
     for (int i = 0; i < W; ++i) y.part[i] = T(1) / y.part[i];
     return y;
@@ -229,12 +271,16 @@ inline void store_lanes(T* to, int64_t stride, int count, V x) {
 
 template <typename T>
 inline Vec<T> load(const T* from, int64_t stride, int count) {
+    if (stride == 1 && count == Simd<T>::lanes) return load_whole<T, 1>(from).part[0];
     return load_lanes<Vec<T>>(from, stride, count);
 }
 
 template <typename T>
 inline void store(T* to, int64_t stride, int count, Vec<T> x) {
-    store_lanes(to, stride, count, x);
+    if (stride == 1 && count == Simd<T>::lanes)
+        *reinterpret_cast<typename Unaligned<T>::Vec*>(to) = x;
+    else
+        store_lanes(to, stride, count, x);
 }
 
 // A hint, which never faults. The empty statement keeps gcc from dropping functions that only give

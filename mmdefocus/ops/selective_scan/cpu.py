@@ -1,39 +1,10 @@
-"""The selective scan in C++ for CPUs, see csrc/selective_scan.cpp and README.md."""
-
-import ctypes
-import math
+"""The selective scan in C++ for CPUs, see ../csrc/scan.h and README.md."""
 
 import torch
 from torch import Tensor
 
-from ..native import call, num_threads
-
-MAX_CHUNK = 32
-PANEL = 64  # channels; the states are kept in whole panels, of so many channels or a fraction
-
-
-class _Sizes(ctypes.Structure):
-    """`Sizes` of the C++ source."""
-
-    _fields_ = [
-        *((name, ctypes.c_int64) for name in ('batch', 'channels', 'length', 'state')),
-        ('chunk', ctypes.c_int64),
-        ('groups', ctypes.c_int64),
-        ('threads', ctypes.c_int),
-    ]
-
-
-class _Sequence(ctypes.Structure):
-    """`Sequence` of the C++ source, `(B, D, L)` or `(B, N, L)` of any strides."""
-
-    _fields_ = [
-        ('data', ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ('batch', 'channel', 'time', 'is_bfloat16')),
-    ]
-
-    @classmethod
-    def of(cls, x: Tensor) -> '_Sequence':
-        return cls(x.data_ptr(), *x.stride(), x.dtype == torch.bfloat16)
+from ..native import call
+from ..scan_layout import Sequence, Sizes, empty_like
 
 
 def cpu_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
@@ -53,10 +24,10 @@ def _scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, keep: bool
 ) -> tuple[Tensor, Tensor]:
     """Returns y and, to `keep` for the backward, some states; computes in the dtype of A."""
-    sizes = _sizes(u, A)
-    y = _empty_like(u)
-    kept = A.new_empty(_kept_shape(sizes) if keep else 0)
-    u, delta, B, C, out = (_Sequence.of(x) for x in (u, delta, B, C, y))
+    sizes = Sizes.of(u, A)
+    y = empty_like(u)
+    kept = A.new_empty(sizes.kept_shape if keep else 0)
+    u, delta, B, C, out = (Sequence.of(x) for x in (u, delta, B, C, y))
     call('selective_scan_forward', A.dtype, sizes, u, delta, A, B, C, out, kept)
     return y, kept
 
@@ -65,7 +36,7 @@ def _scan(
 def _(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, keep: bool
 ) -> tuple[Tensor, Tensor]:
-    return _empty_like(u), A.new_empty(_kept_shape(_sizes(u, A)) if keep else 0)
+    return empty_like(u), A.new_empty(Sizes.of(u, A).kept_shape if keep else 0)
 
 
 @torch.library.custom_op(
@@ -75,13 +46,13 @@ def _scan_backward(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Returns the gradients of u, delta, A, B and C."""
-    sizes = _sizes(u, A)
-    du, ddelta = _empty_like(u), _empty_like(delta)
+    sizes = Sizes.of(u, A)
+    du, ddelta = empty_like(u), empty_like(delta)
     dA = A.new_empty(sizes.batch, *A.shape)
     dB, dC = (A.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
-    inputs = (_Sequence.of(x) for x in (u, delta, B, C, dy))
+    inputs = (Sequence.of(x) for x in (u, delta, B, C, dy))
     u, delta, in_B, in_C, dy = inputs
-    outputs = (_Sequence.of(du), _Sequence.of(ddelta), dA, dB, dC)
+    outputs = (Sequence.of(du), Sequence.of(ddelta), dA, dB, dC)
     call('selective_scan_backward', A.dtype, sizes, u, delta, A, in_B, in_C, dy, kept, *outputs)
     return du, ddelta, dA.sum(0), dB.sum(0).mT.to(B.dtype), dC.sum(0).mT.to(C.dtype)
 
@@ -90,8 +61,8 @@ def _scan_backward(
 def _(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    dB, dC = (_empty_like(x) for x in (B, C))
-    return _empty_like(u), _empty_like(delta), torch.empty_like(A), dB, dC
+    dB, dC = (empty_like(x) for x in (B, C))
+    return empty_like(u), empty_like(delta), torch.empty_like(A), dB, dC
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
@@ -107,28 +78,3 @@ def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]
 
 
 _scan.register_autograd(_backward, setup_context=_setup_context)
-
-
-def _empty_like(x: Tensor) -> Tensor:
-    """Returns `(B, D, L)` in memory that is `(B, L, D)`, the layout of the mixer."""
-    batch, channels, length = x.shape
-    return x.new_empty(batch, length, channels).mT
-
-
-def _sizes(u: Tensor, A: Tensor) -> _Sizes:
-    batch, channels, length = u.shape
-    return _Sizes(
-        batch=batch,
-        channels=channels,
-        length=length,
-        state=A.shape[1],
-        chunk=min(MAX_CHUNK, max(1, math.isqrt(length))),
-        # enough work for 32 threads; of the shapes alone, so that sums are the same on any machine
-        groups=min(math.ceil(channels / PANEL), math.ceil(32 / batch)),
-        threads=num_threads(),
-    )
-
-
-def _kept_shape(sizes: _Sizes) -> tuple[int, ...]:
-    chunks, panels = math.ceil(sizes.length / sizes.chunk), math.ceil(sizes.channels / PANEL)
-    return sizes.batch, chunks, panels * sizes.state, PANEL

@@ -37,21 +37,29 @@ def test_every_filter_is_causal_and_trains(decay, rope):
     assert ('decay.A_log' in learnable) == (decay in ('data_dependent', 'learnable'))
 
 
-def test_without_decay_every_past_token_counts_the_same():
-    mixer = MambaMixer(**SIZES, decay='none', rope='none').double()
-    u = torch.ones(1, 4, 32, dtype=torch.float64)
-    delta, rates = mixer._delta_and_rates(u[..., :0], u)
-    assert torch.equal(torch.exp(delta[0, 0, 0] * rates), torch.ones_like(rates))
+def test_without_decay_every_past_token_counts_the_same(monkeypatch):
+    calls = []
+
+    def scan(u, delta, A, *others, delta_softplus):
+        assert not delta_softplus
+        calls.append(torch.exp(delta[..., None] * A))
+        return u
+
+    monkeypatch.setattr('mmdefocus.models.mixers.mamba.gated_selective_scan', scan)
+    mixer = MambaMixer(**SIZES, decay='none', rope='none')
+    mixer(torch.randn(1, 4, SIZES['embed_dims']))
+    assert torch.equal(calls[0], torch.ones_like(calls[0]))
 
 
 def test_delta_scale_divides_the_time_steps(monkeypatch):
     calls = []
 
-    def scan(u, delta, A, B, C):
-        calls.append((delta.mT[..., None] * A, delta[:, :, None] * B[:, None]))
+    def scan(u, delta, A, B, *others, delta_softplus):
+        delta = F.softplus(delta)
+        calls.append((delta[..., None] * A, delta[..., None] * B[..., None, :]))
         return u
 
-    monkeypatch.setattr('mmdefocus.models.mixers.mamba.selective_scan', scan)
+    monkeypatch.setattr('mmdefocus.models.mixers.mamba.gated_selective_scan', scan)
     fast, slow = MambaMixer(**SIZES), MambaMixer(**SIZES, delta_scale=4.0)
     slow.load_state_dict(fast.state_dict())
     tokens = torch.randn(1, 3, SIZES['embed_dims'])
