@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "exponential.h"
 #include "scan_layout.h"
-#include "softplus.h"
 
 // Goes through the sequence chunk after chunk, and in a chunk panel after panel. What a panel needs
 // in a chunk fits into the nearest caches. An `Output` says what becomes of y: it has

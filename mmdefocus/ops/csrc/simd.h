@@ -1,5 +1,5 @@
-// Vectors as wide as the machine's registers, in the language of gcc and clang, rows of several
-// vectors, and an exponential on them that needs no -ffast-math.
+// Vectors as wide as the machine's registers, in the language of gcc and clang, and rows of several
+// vectors.
 #pragma once
 
 #include <cstdint>
@@ -141,76 +141,6 @@ MMDEFOCUS_ROW_OPERATOR(+)
 MMDEFOCUS_ROW_OPERATOR(-)
 MMDEFOCUS_ROW_OPERATOR(*)
 #undef MMDEFOCUS_ROW_OPERATOR
-
-// A NaN fails both comparisons and passes.
-template <typename T>
-inline Vec<T> clamp(Vec<T> x, T low, T high) {
-    x = x < splat<T>(low) ? splat<T>(low) : x;
-    return x > splat<T>(high) ? splat<T>(high) : x;
-}
-
-// x = k + r with k whole and |r| <= 1/2. `power` is k in the form that times_power_of_two takes.
-template <typename T>
-inline void split(Vec<T> x, Vec<T>& power, Vec<T>& r) {
-    x = clamp<T>(x, Simd<T>::lowest, Simd<T>::highest);
-    power = x + Simd<T>::round_magic;
-    r = x - (power - Simd<T>::round_magic);
-}
-
-// p 2^k. The power is applied in two halves, so that results below the smallest normal number and
-// above the largest come out right.
-template <typename T>
-inline Vec<T> times_power_of_two(Vec<T> p, Vec<T> power) {
-    using S = Simd<T>;
-    using IntVec = typename S::IntVec;
-    const IntVec k = bits<IntVec>(power) - bits<typename S::Int>(T(S::round_magic));
-    const IntVec half = k >> 1;
-    const Vec<T> power_a = bits<Vec<T>>((half + S::exponent_bias) << S::mantissa_bits);
-    const Vec<T> power_b = bits<Vec<T>>((k - half + S::exponent_bias) << S::mantissa_bits);
-    return p * power_a * power_b;
-}
-
-#ifdef __AVX512DQ__
-// Instructions that do the same, for any x; the compilers do not find them.
-template <>
-inline void split<float>(Vec<float> x, Vec<float>& power, Vec<float>& r) {
-    r = _mm512_reduce_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    power = x - r;
-}
-
-template <>
-inline Vec<float> times_power_of_two<float>(Vec<float> p, Vec<float> power) {
-    return _mm512_scalef_ps(p, power);
-}
-#endif
-
-// 2^x = 2^k 2^r. NaN passes.
-template <typename T, int W>
-MMDEFOCUS_INLINE Row<T, W> vexp2(const Row<T, W>& x) {
-    using S = Simd<T>;
-    Row<T, W> power, r;
-    for (int i = 0; i < W; ++i) split<T>(x.part[i], power.part[i], r.part[i]);
-
-    Row<T, W> p = r * S::coefficients[0] + S::coefficients[1];
-#pragma GCC unroll 16
-    for (int i = 2; i <= S::degree; ++i) p = p * r + S::coefficients[i];
-
-    for (int i = 0; i < W; ++i) p.part[i] = times_power_of_two<T>(p.part[i], power.part[i]);
-    return p;
-}
-
-template <typename T, int W>
-MMDEFOCUS_INLINE Row<T, W> sigmoid(const Row<T, W>& x) {
-    Row<T, W> y = vexp2(x * -Simd<T>::log2_e) + T(1);
-    for (int i = 0; i < W; ++i) y.part[i] = T(1) / y.part[i];
-    return y;
-}
-
-// silu(x) = x sigmoid(x)
-template <typename T, int W>
-inline Row<T, W> silu_derivative(const Row<T, W>& x, const Row<T, W>& sigmoid) {
-    return sigmoid * (x * (sigmoid * T(-1) + T(1)) + T(1));
-}
 
 // Adds half of the lanes to the other half until one is left; a loop over all lanes would be one
 // long chain of additions.

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "exponential.h"
 #include "rows.h"
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "exponential.h"
 #include "rows.h"
 
 namespace {

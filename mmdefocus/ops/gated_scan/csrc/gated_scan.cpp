@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "exponential.h"
 #include "scan.h"
 
 namespace {
