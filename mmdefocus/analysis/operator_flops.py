@@ -60,7 +60,7 @@ def causal_conv1d_flops(x: Tensor, weight: Tensor, bias: Tensor) -> int:
     return 2 * x.numel() * weight.shape[1]
 
 
-def gated_group_rms_norm_flops(y: Tensor, *others: object) -> int:
+def norm_flops(x: Tensor, *others: object) -> int:
     """Returns 0: norms and gates do not count."""
     return 0
 
@@ -78,7 +78,8 @@ OPERATORS = {
     'retention': Operator(retention_flops, output_like=2),
     'decayed_attention': Operator(decayed_attention_flops, output_like=2),
     'causal_conv1d': Operator(causal_conv1d_flops),
-    'gated_group_rms_norm': Operator(gated_group_rms_norm_flops),
+    'gated_group_rms_norm': Operator(norm_flops),
+    'rms_norm': Operator(norm_flops),
 }
 
 

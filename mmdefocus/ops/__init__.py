@@ -9,6 +9,7 @@ from .dispatch import available_backends
 from .gated_norm import gated_group_rms_norm
 from .gated_scan import gated_selective_scan
 from .retention import retention
+from .rms_norm import rms_norm
 from .rotary import apply_rotary
 from .selective_scan import selective_scan
 
@@ -20,5 +21,6 @@ __all__ = [
     'gated_group_rms_norm',
     'gated_selective_scan',
     'retention',
+    'rms_norm',
     'selective_scan',
 ]

@@ -18,6 +18,7 @@ from .causal_conv1d.naive import naive_causal_conv1d
 from .gated_norm.naive import naive_gated_group_rms_norm
 from .gated_scan.composed import composed_gated_scan
 from .retention.parallel import dense_retention
+from .rms_norm.naive import naive_rms_norm
 
 
 @contextmanager
@@ -29,6 +30,7 @@ def exportable() -> Iterator[None]:
         'gated_group_rms_norm': naive_gated_group_rms_norm,
         'gated_selective_scan': composed_gated_scan,
         'retention': dense_retention,
+        'rms_norm': naive_rms_norm,
         'decayed_attention': naive_attention,
     }
     tables = {

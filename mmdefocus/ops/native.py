@@ -1,8 +1,8 @@
 """Compiles the C++ sources of this package on first use, with the compiler of the machine.
 
-The sources know nothing of torch, so a build takes seconds. The library is cached under a name made
-of the sources, the flags, the compiler and the instruction set that the compiler sees, so another
-CPU or another compiler on the same home directory gets one of its own.
+The sources know nothing of torch, so a build takes a quarter of a minute. The library is cached
+under a name made of the sources, the flags, the compiler and the instruction set that the compiler
+sees, so another CPU or another compiler on the same home directory gets one of its own.
 """
 
 import ctypes
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -162,8 +163,12 @@ def _compile(compiler: str, library: Path) -> None:
     """Writes the library beside its place and renames it."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         objects = [Path(folder) / f'{source.stem}.o' for source in SOURCES]
-        for source, compiled in zip(SOURCES, objects, strict=True):
-            _run([compiler, *FLAGS, f'-I{HEADERS}', '-c', source, '-o', compiled])
+        commands = [
+            [compiler, *FLAGS, f'-I{HEADERS}', '-c', source, '-o', compiled]
+            for source, compiled in zip(SOURCES, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(_run, commands))
         linked = Path(folder) / library.name
         # linked without OpenMP: torch has loaded one already, and two would fight for the cores
         undefined = ['-undefined', 'dynamic_lookup'] if sys.platform == 'darwin' else []

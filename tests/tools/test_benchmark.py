@@ -1,6 +1,7 @@
 import csv
 import importlib.util
 import io
+import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -85,7 +86,8 @@ def test_rows_tell_the_spread_and_what_they_depend_on(request, tool):
 @pytest.mark.parametrize('tool', ['ops', 'throughput'])
 def test_table_shows_the_environment_and_the_numbers(request, tool):
     result = request.getfixturevalue(tool)
-    assert f'threads 1, pages huge, torch {torch.__version__}' in result.printed
+    pages = 'usual' if os.environ['THP_MEM_ALLOC_ENABLE'] == '0' else 'huge'
+    assert f'threads 1, pages {pages}, torch {torch.__version__}' in result.printed
     assert f'{float(result.rows[0]["median_ms"]):.4g}' in result.printed
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from torch import nn
-
 from mmdefocus.registry import MODELS
 
+from ..layers import RMSNorm
 from ..mixers import MambaMixer
 from .causal_backbone import (
     Block,
@@ -90,7 +89,7 @@ class DefocusMamba(CausalBackbone):
                 rope_scale=rope_scale,
                 delta_scale=delta_scale,
             )
-            return Block(nn.RMSNorm(embed_dims, eps=1e-5), mixer)
+            return Block(RMSNorm(embed_dims, eps=1e-5), mixer)
 
         super().__init__(
             embed_dims=embed_dims,

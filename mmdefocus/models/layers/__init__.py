@@ -10,7 +10,7 @@ from .bandpass import (
 )
 from .drop_path import DropPath
 from .mlp import MLP
-from .norm import LN2d
+from .norm import LN2d, RMSNorm
 from .patch_embed import PatchEmbed
 from .token_order import RasterOrder, SectionOrder, TokenOrder
 
@@ -22,6 +22,7 @@ __all__ = [
     'LearnablePairRotary',
     'LearnableRotary',
     'PatchEmbed',
+    'RMSNorm',
     'RasterOrder',
     'SectionOrder',
     'TokenOrder',

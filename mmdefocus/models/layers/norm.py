@@ -1,9 +1,10 @@
-"""Layer normalisation in the layout of maps, which torch does not have as a module."""
+"""Norms that torch does not have as modules, or not fast on a CPU."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmdefocus.ops import rms_norm
 from mmdefocus.registry import MODELS
 
 
@@ -27,3 +28,19 @@ class LN2d(nn.Module):
         x = x.permute(0, 2, 3, 1)
         x = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         return x.permute(0, 3, 1, 2)
+
+
+class RMSNorm(nn.RMSNorm):
+    """`torch.nn.RMSNorm` over the channels of tokens, computed by `mmdefocus.ops.rms_norm`.
+
+    Args:
+        num_features: C.
+        eps: Added to the mean square.
+    """
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__(num_features, eps=eps)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Takes and returns `(B, L, C)`."""
+        return rms_norm(x, self.weight, self.eps)

@@ -32,9 +32,6 @@ template <typename T>
 struct Panel {
     int64_t image, channel, channels;
 
-    Panel(int64_t image, int64_t channel, int64_t channels)
-        : image(image), channel(channel), channels(channels) {}
-
     // Whether all channels exist and are neighbours in memory: a row is one piece then.
     bool dense(const Sequence& sequence) const {
         return sequence.channel == 1 && !sequence.is_bfloat16 &&
