@@ -71,6 +71,13 @@ def gated_norm(*inputs: Tensor, backend: str) -> Tensor:
     return ops.gated_group_rms_norm(*inputs, group_size, backend=backend)
 
 
+def rms_norm_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """Tokens outside the mixer, of D/2 channels, and their weight."""
+    batch, length, channels, _ = shape
+    x, dy = (torch.randn(batch, length, channels // 2, dtype=dtype) for _ in range(2))
+    return [x, torch.ones(channels // 2, dtype=dtype)], dy
+
+
 def gated_scan_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
     """As those of its parts, in `(B, L, D)`, with time steps before their softplus."""
     batch, length, channels, state = shape
@@ -197,6 +204,7 @@ OPERATORS = {
     'causal_conv1d': Operator(conv_arguments, ops.causal_conv1d, {'Conv1d': load_conv1d}),
     'gated_group_rms_norm': Operator(norm_arguments, gated_norm, {}),
     'gated_selective_scan': Operator(gated_scan_arguments, gated_scan, {'parts': load_parts}),
+    'rms_norm': Operator(rms_norm_arguments, ops.rms_norm, {}),
     'retention': Operator(
         heads_arguments,
         ops.retention,
