@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .native import num_threads
 
-MAX_CHUNK = 20  # of what a longer one needs the nearest caches cannot hold enough
+MAX_CHUNK = 20  # tokens; the backward of a longer one overflows a first cache of 32 KiB
 PANEL = 64  # channels; the states are kept in whole panels, of so many channels or a fraction
 
 
@@ -64,6 +64,12 @@ class Sequence(ctypes.Structure):
     def of(cls, x: Tensor) -> 'Sequence':
         """Describes a tensor, which must live as long as what is returned is used."""
         return cls(x.data_ptr(), *x.stride(), x.dtype == torch.bfloat16)
+
+
+def readable(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Returns a tensor that a computation in `dtype` can read: bfloat16 as it is for float32."""
+    as_it_is = x.dtype == torch.bfloat16 and dtype == torch.float32
+    return x if as_it_is else x.to(dtype)
 
 
 def empty_like(x: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..native import call
-from ..scan_layout import PANEL, Sequence, Sizes, empty_like
+from ..scan_layout import PANEL, Sequence, Sizes, empty_like, readable
 from .composed import composed_gated_scan
 
 
@@ -28,10 +28,7 @@ def cpu_gated_scan(
         inputs = u, delta, A, B, C, D, z, group_size, eps, delta_softplus
         return composed_gated_scan(*inputs, scan='cpu', norm='cpu')
     dtype = torch.promote_types(u.dtype, torch.float32)
-    readable = (dtype, torch.bfloat16) if dtype == torch.float32 else (dtype,)
-    wide_u, delta, B, C, z = (
-        x.mT if x.dtype in readable else x.mT.to(dtype) for x in (u, delta, B, C, z)
-    )
+    wide_u, delta, B, C, z = (readable(x.mT, dtype) for x in (u, delta, B, C, z))
     A, D = (x.to(dtype).contiguous() for x in (A, D))
     inputs = wide_u, delta, A, B, C, D, z
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)

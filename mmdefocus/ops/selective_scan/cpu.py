@@ -4,15 +4,13 @@ import torch
 from torch import Tensor
 
 from ..native import call
-from ..scan_layout import Sequence, Sizes, empty_like
+from ..scan_layout import Sequence, Sizes, empty_like, readable
 
 
 def cpu_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
     """See `selective_scan`. bfloat16 is read and written as it is; float16 is widened first."""
     dtype = torch.promote_types(u.dtype, torch.float32)
-    readable = (dtype, torch.bfloat16) if dtype == torch.float32 else (dtype,)
-    sequences = (x if x.dtype in readable else x.to(dtype) for x in (u, delta, B, C))
-    wide_u, delta, B, C = sequences
+    wide_u, delta, B, C = (readable(x, dtype) for x in (u, delta, B, C))
     inputs = wide_u, delta, A.to(dtype).contiguous(), B, C
     keep = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
     y, _ = _scan(*inputs, keep)
