@@ -82,16 +82,19 @@ def gated_scan_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor]
     """As those of its parts, in `(B, L, D)`, with time steps before their softplus."""
     batch, length, channels, state = shape
     u, dy = (torch.randn(batch, length, channels, dtype=dtype) for _ in range(2))
-    delta = torch.randn(batch, length, channels, dtype=dtype) - 4
+    delta = torch.randn(batch, length, channels, dtype=dtype)
     A = -torch.arange(1.0, state + 1, dtype=torch.promote_types(dtype, torch.float32))
     B, C = (torch.randn(batch, length, state, dtype=dtype) for _ in range(2))
     z = torch.randn(batch, length, 2 * channels, dtype=dtype)[..., channels:]
-    return [u, delta, A.repeat(channels, 1), B, C, torch.ones(channels, dtype=dtype), z], dy
+    D, bias = torch.ones(channels, dtype=dtype), torch.randn(channels, dtype=dtype) - 4
+    return [u, delta, A.repeat(channels, 1), B, C, D, z, bias], dy
 
 
 def gated_scan(*inputs: Tensor, backend: str) -> Tensor:
+    *tensors, bias = inputs
     group_size = min(GROUP_SIZE, inputs[0].shape[-1])
-    return ops.gated_selective_scan(*inputs, group_size, delta_softplus=True, backend=backend)
+    options = {'delta_bias': bias, 'delta_softplus': True, 'backend': backend}
+    return ops.gated_selective_scan(*tensors, group_size, **options)
 
 
 def heads_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:

@@ -93,8 +93,8 @@ class Tasks(ctypes.Structure):
 def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
     """Calls the compiled function `name` in its version for float32 or float64.
 
-    Tensors are passed as pointers, structures by reference, tuples (strides) as arrays of int64,
-    int as int64 and float as double.
+    Tensors are passed as pointers, None as a null pointer, structures by reference, tuples
+    (strides) as arrays of int64, int as int64 and float as double.
     """
     suffix = {torch.float32: 'float', torch.float64: 'double'}[dtype]
     function = getattr(load_library(), f'{name}_{suffix}')
@@ -117,6 +117,8 @@ def _as_c(argument: object) -> object:
             return ctypes.c_void_p(argument.data_ptr())
         case ctypes.Structure():
             return ctypes.byref(argument)
+        case None:
+            return None
         case tuple():
             return (ctypes.c_int64 * len(argument))(*argument)
         case int():

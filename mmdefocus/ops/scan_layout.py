@@ -22,8 +22,13 @@ class Sizes(ctypes.Structure):
     ]
 
     @classmethod
-    def of(cls, u: Tensor, A: Tensor, norm: int = 0, softplus: bool = False) -> 'Sizes':
-        """Cuts u `(B, D, L)` for rates A `(D, N)`.
+    def of(cls, u: Tensor, A: Tensor) -> 'Sizes':
+        """Cuts u `(B, D, L)` for rates A `(D, N)`, whose shapes alone matter."""
+        return cls.of_tokens(u.mT, A)
+
+    @classmethod
+    def of_tokens(cls, u: Tensor, A: Tensor, norm: int = 0, softplus: bool = False) -> 'Sizes':
+        """Cuts u `(B, L, D)` for rates A `(D, N)`.
 
         Args:
             u: Its shape alone matters.
@@ -31,7 +36,7 @@ class Sizes(ctypes.Structure):
             norm: Channels that are normalised together, a multiple of PANEL; 0 if none are.
             softplus: Whether the time steps are the softplus of what is given.
         """
-        batch, channels, length = u.shape
+        batch, length, channels = u.shape
         return cls(
             batch=batch,
             channels=channels,
@@ -62,8 +67,14 @@ class Sequence(ctypes.Structure):
 
     @classmethod
     def of(cls, x: Tensor) -> 'Sequence':
-        """Describes a tensor, which must live as long as what is returned is used."""
+        """Describes `(B, D, L)`, which must live as long as what is returned is used."""
         return cls(x.data_ptr(), *x.stride(), x.dtype == torch.bfloat16)
+
+    @classmethod
+    def of_tokens(cls, x: Tensor) -> 'Sequence':
+        """Likewise `(B, L, D)`."""
+        batch, time, channel = x.stride()
+        return cls(x.data_ptr(), batch, channel, time, x.dtype == torch.bfloat16)
 
 
 def readable(x: Tensor, dtype: torch.dtype) -> Tensor:

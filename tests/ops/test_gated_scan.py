@@ -75,6 +75,41 @@ def test_equals_naive_for_any_size_of_a_group(fast_backend, group_size, run_with
     torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize('softplus', [True, False])
+@pytest.mark.parametrize('group_size', [GROUP, 32])
+def test_bias_of_the_time_steps_is_added_first(backend, group_size, softplus, differentiate):
+    u, delta, *others = make_inputs(batch=3, length=23)
+    bias = torch.linspace(-1, 1, u.shape[2], dtype=u.dtype)
+    run = partial(gated_selective_scan, delta_softplus=softplus, backend=backend)
+
+    def with_bias(u, delta, bias, *others):
+        return run(u, delta, *others, group_size, delta_bias=bias)
+
+    def sum_before(u, delta, bias, *others):
+        return run(u, delta + bias, *others, group_size)
+
+    inputs = u, delta if softplus else delta.abs() + 1, bias, *others
+    actual, expected = (differentiate(f, inputs) for f in (with_bias, sum_before))
+    torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_bias_keeps_its_accuracy_beside_narrow_time_steps(backend, differentiate, relative_error):
+    """As under autocast: delta is bfloat16, its bias float32."""
+    u, delta, *others = make_inputs(dtype=torch.bfloat16)
+    bias = torch.linspace(-8, 8, u.shape[2])
+    options = {'delta_softplus': True, 'backend': backend}
+
+    def run(u, delta, bias, *others):
+        return gated_selective_scan(u, delta, *others, GROUP, delta_bias=bias, **options)
+
+    inputs = u, delta, bias, *others
+    y, gradients = differentiate(run, inputs)
+    expected, exact = differentiate(run, [x.double() for x in inputs])
+    assert relative_error(y, expected) < TOLERANCES[torch.bfloat16]
+    assert gradients[2].dtype == torch.float32
+    assert relative_error(gradients[2], exact[2]) < 2 * TOLERANCES[torch.bfloat16]
+
+
 TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
 
 
@@ -165,12 +200,12 @@ def test_the_fused_kernel_keeps_the_output_of_the_scan_and_few_states(kept_for_b
 @needs_compiler
 def test_custom_operator_keeps_the_rules_of_torch():
     """Its kernel for shapes says what it returns, so that torch.compile and torch.export work."""
-    u, delta, A, B, C, D, z = (x.requires_grad_() for x in make_inputs(length=3, batch=1))
-    inputs = u.mT, delta.mT, A, B.mT, C.mT, D, z.mT
+    inputs = [x.requires_grad_() for x in make_inputs(length=3, batch=1)]
     for keep in (True, False):
         arguments = inputs if keep else [x.detach() for x in inputs]
-        operator = torch.ops.mmdefocus.gated_scan_cpu
-        torch.library.opcheck(operator, (*arguments, GROUP, 1e-6, True, keep))
+        for bias in (None, torch.ones_like(inputs[5], requires_grad=keep)):
+            operator = torch.ops.mmdefocus.gated_scan_cpu
+            torch.library.opcheck(operator, (*arguments, bias, GROUP, 1e-6, True, keep))
 
 
 @needs_compiler
@@ -197,6 +232,7 @@ def test_results_do_not_depend_on_the_number_of_threads(run_with_gradients):
         ({'B': torch.ones(2, 5, 23)}, r'B: expected \(2, 23, 5\).*\(2, 5, 23\)'),
         ({'C': torch.ones(1, 23, 5)}, r'C: expected \(2, 23, 5\).*\(1, 23, 5\)'),
         ({'D': torch.ones(1, 128)}, r'D: expected \(128,\).*\(1, 128\)'),
+        ({'delta_bias': torch.ones(127)}, r'delta_bias: expected \(128,\).*\(127,\)'),
         ({'z': torch.ones(2, 23, 128, device='meta')}, 'z: is on meta, but u is on cpu'),
         ({'delta': torch.ones(2, 23, 128, dtype=torch.int64)}, 'delta: .*int64'),
     ],

@@ -3,6 +3,7 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdefocus.ops import causal_conv1d, gated_selective_scan
@@ -114,14 +115,19 @@ class MambaMixer(nn.Module):
         if self.rope is not None:
             BC = self.rope(BC)
         B, C = BC.unbind(1)
+        bias = None
         if self.decay is None:
             delta, A = torch.ones_like(u), u.new_zeros(len(self.D), self.state_size)
-        else:
-            delta = self.dt_proj(time_step) if self.time_step_rank else self.dt_bias.expand_as(u)
+        elif self.time_step_rank:
+            # the scan adds the bias as it reads Δ: one pass over (B, L, D) less, each way
+            delta, bias = F.linear(time_step, self.dt_proj.weight), self.dt_proj.bias
             A = self.decay()
+        else:
+            delta, A = self.dt_bias.expand_as(u), self.decay()
         # Δ is divided in what it multiplies, A and B, which are small beside it
         A, B = A / self.delta_scale, B / self.delta_scale
         return gated_selective_scan(
             *(u, delta, A, B, C, self.D, z, self.group_norm_size),
+            delta_bias=bias,
             delta_softplus=self.decay is not None,
         )

@@ -30,17 +30,19 @@ public:
           last(cut.first_panel(groups.last)),
           B(sizes.chunk * sizes.state),
           C(sizes.chunk * sizes.state),
+          bias(last - first),
           rate((last - first) * sizes.state),
           state((last - first) * sizes.state),
           u(sizes.chunk),
           delta(sizes.chunk),
           input(sizes.chunk) {
         for (int64_t p = first; p < last; ++p)
-            for (int64_t n = 0; n < sizes.state; ++n)
-                panel(p).for_each_part([&](int i, int64_t c, int count) {
+            panel(p).for_each_part([&](int i, int64_t c, int count) {
+                if (in.delta_bias) bias[p - first].part[i] = load(in.delta_bias + c, 1, count);
+                for (int64_t n = 0; n < sizes.state; ++n)
                     rate[of_panel(p) + n].part[i] =
                         load(in.A + c * sizes.state + n, sizes.state, count) * Simd<T>::log2_e;
-                });
+            });
     }
 
     template <typename Output>
@@ -71,18 +73,21 @@ public:
                 backward_group(chunk, group, output, tape, grad);
         }
         for (int64_t p = first; p < last; ++p)
-            for (int64_t n = 0; n < sizes.state; ++n)
-                panel(p).for_each_part([&](int i, int64_t c, int count) {
-                    store(grad.A + (image * sizes.channels + c) * sizes.state + n, sizes.state,
-                          count, tape.dA[of_panel(p) + n].part[i]);
-                });
+            panel(p).for_each_part([&](int i, int64_t c, int count) {
+                const int64_t channel = image * sizes.channels + c;
+                if (grad.delta_bias)
+                    store(grad.delta_bias + channel, 1, count, tape.dbias[p - first].part[i]);
+                for (int64_t n = 0; n < sizes.state; ++n)
+                    store(grad.A + channel * sizes.state + n, sizes.state, count,
+                          tape.dA[of_panel(p) + n].part[i]);
+            });
     }
 
 private:
     // What the backward alone needs: decays and states before each token of one n along a chunk,
     // sums for its rows, shares of dB and dC, (N, chunk), still one a lane.
     struct Tape {
-        std::vector<Row<T>> dy, decay, h, dinput, ddelta, dA;
+        std::vector<Row<T>> dy, decay, h, dinput, ddelta, dbias, dA;
         std::vector<Vec<T>> dB, dC;
 
         Tape(const Sizes& sizes, int64_t width, int64_t panels)
@@ -91,6 +96,7 @@ private:
               h(sizes.chunk),
               dinput(sizes.chunk),
               ddelta(sizes.chunk),
+              dbias(panels),
               dA(panels * sizes.state),
               dB(sizes.chunk * sizes.state),
               dC(sizes.chunk * sizes.state) {}
@@ -118,11 +124,15 @@ private:
         });
     }
 
-    void load_rows(const Chunk& chunk, const Panel<T>& panel) {
+    Row<T> raw_delta(int64_t p, int64_t t) const {
+        return panel(p).load(in.delta, t) + bias[p - first];
+    }
+
+    void load_rows(const Chunk& chunk, int64_t p) {
         for (int64_t t = 0; t < chunk.count; ++t) {
-            const Row<T> raw = panel.load(in.delta, chunk.first + t);
+            const Row<T> raw = raw_delta(p, chunk.first + t);
             delta[t] = sizes.softplus ? softplus(raw) : raw;
-            u[t] = panel.load(in.u, chunk.first + t);
+            u[t] = panel(p).load(in.u, chunk.first + t);
             input[t] = delta[t] * u[t];
         }
     }
@@ -147,7 +157,7 @@ private:
     }
 
     void forward_panel(const Chunk& chunk, int64_t p, Row<T>* y) {
-        load_rows(chunk, panel(p));
+        load_rows(chunk, p);
         std::fill_n(y, chunk.count, Row<T>{});
         if (kept) std::copy_n(&state[of_panel(p)], sizes.state, kept_at(chunk, p));
         for (int64_t n = 0; n < sizes.state; ++n) {
@@ -178,7 +188,7 @@ private:
             output.start(block);
             for (int64_t i = 0; i < cut.width; ++i) {
                 backward_panel(chunk, p + i, &block.row(i, 0), tape);
-                store_gradients(chunk, panel(p + i), output, tape, grad);
+                store_gradients(chunk, p + i, output, tape, grad);
             }
         }
         store_shares(chunk, group, tape.dB, grad.B);
@@ -186,7 +196,7 @@ private:
     }
 
     void backward_panel(const Chunk& chunk, int64_t p, const Row<T>* dy, Tape& tape) {
-        load_rows(chunk, panel(p));
+        load_rows(chunk, p);
         std::fill_n(tape.dinput.data(), chunk.count, Row<T>{});
         std::fill_n(tape.ddelta.data(), chunk.count, Row<T>{});
         for (int64_t n = 0; n < sizes.state; ++n) {
@@ -243,16 +253,19 @@ private:
     }
 
     template <typename Output>
-    void store_gradients(const Chunk& chunk, const Panel<T>& panel, Output& output,
-                         const Tape& tape, const Gradients<T>& grad) const {
+    void store_gradients(const Chunk& chunk, int64_t p, Output& output, Tape& tape,
+                         const Gradients<T>& grad) const {
+        Row<T> dbias = tape.dbias[p - first];
         for (int64_t t = 0; t < chunk.count; ++t) {
             const Row<T>& dinput = tape.dinput[t];
             const int64_t time = chunk.first + t;
-            panel.store(grad.u, time, output.du(panel, time, dinput * delta[t]));
+            panel(p).store(grad.u, time, output.du(panel(p), time, dinput * delta[t]));
             Row<T> ddelta = tape.ddelta[t] * Simd<T>::ln2 + dinput * u[t];
-            if (sizes.softplus) ddelta = ddelta * sigmoid(panel.load(in.delta, time));
-            panel.store(grad.delta, time, ddelta);
+            if (sizes.softplus) ddelta = ddelta * sigmoid(raw_delta(p, time));
+            panel(p).store(grad.delta, time, ddelta);
+            dbias = dbias + ddelta;
         }
+        tape.dbias[p - first] = dbias;
     }
 
     void store_shares(const Chunk& chunk, int64_t group, const std::vector<Vec<T>>& shares,
@@ -271,6 +284,7 @@ private:
     const Groups groups;
     const int64_t first, last;            // panels
     std::vector<T> B, C;                  // (N, chunk)
+    std::vector<Row<T>> bias;             // (panels,), of delta
     std::vector<Row<T>> rate, state;      // (panels, N), rates times log2(e)
     std::vector<Row<T>> u, delta, input;  // (chunk,), of one panel
     std::vector<Sequence> streams;

@@ -11,7 +11,7 @@ struct Sizes {
     int64_t chunk;     // tokens between two kept states
     int64_t groups;    // parts of the channels, a task each
     int64_t norm;      // channels that are normalised together, whole panels; 0 if none are
-    int64_t softplus;  // whether the time steps are the softplus of `delta`
+    int64_t softplus;  // whether the time steps are the softplus of what is given
     int threads;
 
     int64_t chunks() const { return (length + chunk - 1) / chunk; }
@@ -29,15 +29,17 @@ struct Chunk {
 template <typename T>
 struct Inputs {
     Sequence u, delta;
-    const T* A;  // (D, N)
+    const T* delta_bias;  // (D,), added to delta; or null
+    const T* A;           // (D, N)
     Sequence B, C;
 };
 
 template <typename T>
 struct Gradients {
     Sequence u, delta;
-    T* A;      // (B, D, N), to be summed over B
-    T *B, *C;  // (groups, B, L, N), to be summed over the groups
+    T* delta_bias;  // (B, D), to be summed over B; or null
+    T* A;           // (B, D, N), to be summed over B
+    T *B, *C;       // (groups, B, L, N), to be summed over the groups
 };
 
 // The channels of an image in panels, and those in blocks that are finished together.

@@ -40,6 +40,7 @@ def gated_selective_scan(
     group_size: int,
     eps: float = 1e-6,
     *,
+    delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
     backend: str = 'auto',
 ) -> Tensor:
@@ -59,7 +60,8 @@ def gated_selective_scan(
         z: Gate before its SiLU, `(B, L, D)`.
         group_size: Channels in a group, a divisor of D.
         eps: Added to the mean square.
-        delta_softplus: Whether the time steps are the softplus of `delta`, in float32 at least.
+        delta_bias: `(D,)`, added to `delta` in float32 at least; or None.
+        delta_softplus: Whether the time steps are the softplus of that sum, in float32 at least.
         backend: A name of `available_backends()['gated_selective_scan']`, or 'auto'.
 
     Returns:
@@ -68,9 +70,9 @@ def gated_selective_scan(
     Raises:
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
-    _check_arguments(u, delta, A, B, C, D, z, group_size)
+    _check_arguments(u, delta, A, B, C, D, z, delta_bias, group_size)
     run = dispatch.select('gated_selective_scan', backend, u.device)
-    return run(u, delta, A, B, C, D, z, group_size, eps, delta_softplus)
+    return run(u, delta, A, B, C, D, z, delta_bias, group_size, eps, delta_softplus)
 
 
 def _check_arguments(
@@ -81,6 +83,7 @@ def _check_arguments(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
 ) -> None:
     if u.dim() != 3 or u.shape[2] % group_size:
@@ -94,20 +97,23 @@ def _check_arguments(
             f'A: expected ({channels}, N) for u {tuple(u.shape)}, got {tuple(A.shape)}'
         )
     projection = (batch, length, A.shape[1])
-    shapes = {
-        'delta': (delta, tuple(u.shape)),
+    inputs = {
+        'u': (u, u.shape),
+        'A': (A, A.shape),
+        'delta': (delta, u.shape),
         'B': (B, projection),
         'C': (C, projection),
         'D': (D, (channels,)),
-        'z': (z, tuple(u.shape)),
+        'z': (z, u.shape),
     }
-    for name, (tensor, shape) in shapes.items():
-        if tuple(tensor.shape) != shape:
+    if delta_bias is not None:
+        inputs['delta_bias'] = delta_bias, (channels,)
+    for name, (tensor, shape) in inputs.items():
+        if tensor.shape != shape:
             raise ValueError(
-                f'{name}: expected {shape} for u {tuple(u.shape)} and A {tuple(A.shape)}, '
+                f'{name}: expected {tuple(shape)} for u {tuple(u.shape)} and A {tuple(A.shape)}, '
                 f'got {tuple(tensor.shape)}'
             )
-    for name, tensor in (('u', u), ('A', A), *((k, tensor) for k, (tensor, _) in shapes.items())):
         if not tensor.is_floating_point():
             raise ValueError(f'{name}: expected a floating dtype, got {tensor.dtype}')
         if tensor.device != u.device:

@@ -16,6 +16,7 @@ def composed_gated_scan(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
@@ -23,7 +24,10 @@ def composed_gated_scan(
     norm: str = 'auto',
 ) -> Tensor:
     """See `gated_selective_scan`; `scan` and `norm` are the backends of the parts."""
+    wide = torch.promote_types(delta.dtype, torch.float32)
+    if delta_bias is not None:
+        delta = delta + delta_bias.to(wide)
     if delta_softplus:
-        delta = F.softplus(delta.to(torch.promote_types(delta.dtype, torch.float32)))
+        delta = F.softplus(delta.to(wide))
     y = selective_scan(u.mT, delta.mT, A, B.mT, C.mT, backend=scan).mT
     return gated_group_rms_norm(y, u, D, z, group_size, eps, backend=norm)

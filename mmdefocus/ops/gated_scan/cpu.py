@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..native import call
-from ..scan_layout import PANEL, Sequence, Sizes, empty_like, readable
+from ..scan_layout import PANEL, Sequence, Sizes, readable
 from .composed import composed_gated_scan
 
 
@@ -16,6 +16,7 @@ def cpu_gated_scan(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
@@ -24,16 +25,19 @@ def cpu_gated_scan(
 
     Groups that are not whole panels of channels are left to the operators one by one.
     """
+    options = group_size, eps, delta_softplus
     if group_size % PANEL:
-        inputs = u, delta, A, B, C, D, z, group_size, eps, delta_softplus
-        return composed_gated_scan(*inputs, scan='cpu', norm='cpu')
+        inputs = u, delta, A, B, C, D, z, delta_bias
+        return composed_gated_scan(*inputs, *options, scan='cpu', norm='cpu')
     dtype = torch.promote_types(u.dtype, torch.float32)
-    wide_u, delta, B, C, z = (readable(x.mT, dtype) for x in (u, delta, B, C, z))
+    wide_u, delta, B, C, z = (readable(x, dtype) for x in (u, delta, B, C, z))
     A, D = (x.to(dtype).contiguous() for x in (A, D))
-    inputs = wide_u, delta, A, B, C, D, z
-    keep = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
-    out, _, _ = _gated_scan(*inputs, group_size, eps, delta_softplus, keep)
-    return out.mT.to(u.dtype)
+    if delta_bias is not None:
+        delta_bias = delta_bias.to(dtype).contiguous()
+    inputs = wide_u, delta, A, B, C, D, z, delta_bias
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    out, _, _ = _gated_scan(*inputs, *options, keep)
+    return out.to(u.dtype)
 
 
 @torch.library.custom_op('mmdefocus::gated_scan_cpu', mutates_args=(), device_types='cpu')
@@ -45,23 +49,37 @@ def _gated_scan(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the output and, to `keep` for the backward, that of the scan and some states.
-
-    u, delta, z and both outputs are `(B, D, L)`, B and C are `(B, N, L)`.
-    """
-    sizes = Sizes.of(u, A, group_size, delta_softplus)
-    out = empty_like(u)
-    y = empty_like(u) if keep else u.new_empty(0, 0, 0)
+    """Returns the output and, to `keep` for the backward, that of the scan and some states."""
+    sizes = Sizes.of_tokens(u, A, group_size, delta_softplus)
+    out = u.new_empty(u.shape)
+    y = u.new_empty(u.shape if keep else (0, 0, 0))
     kept = A.new_empty(sizes.kept_shape if keep else 0)
-    in_u, in_delta, in_B, in_C, in_z = (Sequence.of(x) for x in (u, delta, B, C, z))
-    inputs = (sizes, in_u, in_delta, A, in_B, in_C, D, in_z, eps)
-    call('gated_scan_forward', A.dtype, *inputs, Sequence.of(out), Sequence.of(y), kept)
+    inputs = _inputs(sizes, u, delta, A, B, C, D, z, delta_bias, eps)
+    call('gated_scan_forward', A.dtype, *inputs, *map(Sequence.of_tokens, (out, y)), kept)
     return out, y, kept
+
+
+def _inputs(
+    sizes: Sizes,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor,
+    delta_bias: Tensor | None,
+    eps: float,
+) -> tuple:
+    """Returns what the C++ functions read first, in their order."""
+    u, delta, B, C, z = map(Sequence.of_tokens, (u, delta, B, C, z))
+    return sizes, u, delta, delta_bias, A, B, C, D, z, eps
 
 
 @_gated_scan.register_fake
@@ -73,14 +91,14 @@ def _(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    kept = Sizes.of(u, A, group_size).kept_shape if keep else 0
-    y = empty_like(u) if keep else u.new_empty(0, 0, 0)
-    return empty_like(u), y, A.new_empty(kept)
+    kept = Sizes.of_tokens(u, A, group_size).kept_shape if keep else 0
+    return u.new_empty(u.shape), u.new_empty(u.shape if keep else (0, 0, 0)), A.new_empty(kept)
 
 
 @torch.library.custom_op('mmdefocus::gated_scan_cpu_backward', mutates_args=(), device_types='cpu')
@@ -92,26 +110,26 @@ def _gated_scan_backward(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
     dout: Tensor,
     y: Tensor,
     kept: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of u, delta, A, B, C, D and z."""
-    sizes = Sizes.of(u, A, group_size, delta_softplus)
-    du, ddelta, dz = (empty_like(x) for x in (u, delta, z))
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of u, delta, A, B, C, D, z and the bias (of no use if there is none)."""
+    sizes = Sizes.of_tokens(u, A, group_size, delta_softplus)
+    du, ddelta, dz = (x.new_empty(x.shape) for x in (u, delta, z))
     dA = A.new_empty(sizes.batch, *A.shape)
     dB, dC = (A.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
-    dD = D.new_zeros(sizes.batch, *D.shape)
-    in_u, in_delta, in_B, in_C, in_z = (Sequence.of(x) for x in (u, delta, B, C, z))
-    inputs = (sizes, in_u, in_delta, A, in_B, in_C, D, in_z, eps)
-    kept_and_gradient = (Sequence.of(dout), Sequence.of(y), kept)
-    outputs = (Sequence.of(du), Sequence.of(ddelta), dA, dB, dC, dD, Sequence.of(dz))
-    call('gated_scan_backward', A.dtype, *inputs, *kept_and_gradient, *outputs)
-    dB, dC = dB.sum(0).mT.to(B.dtype), dC.sum(0).mT.to(C.dtype)
-    return du, ddelta, dA.sum(0), dB, dC, dD.sum(0), dz
+    dD, dbias = D.new_zeros(sizes.batch, *D.shape), D.new_empty(sizes.batch, *D.shape)
+    inputs = _inputs(sizes, u, delta, A, B, C, D, z, delta_bias, eps)
+    dout, y, out_du, out_ddelta, out_dz = map(Sequence.of_tokens, (dout, y, du, ddelta, dz))
+    outputs = (out_du, out_ddelta, dbias, dA, dB, dC, dD, out_dz)
+    call('gated_scan_backward', A.dtype, *inputs, dout, y, kept, *outputs)
+    dA, dB, dC, dD, dbias = (x.sum(0) for x in (dA, dB, dC, dD, dbias))
+    return du, ddelta, dA, dB.to(B.dtype), dC.to(C.dtype), dD, dz, dbias
 
 
 @_gated_scan_backward.register_fake
@@ -123,15 +141,16 @@ def _(
     C: Tensor,
     D: Tensor,
     z: Tensor,
+    delta_bias: Tensor | None,
     group_size: int,
     eps: float,
     delta_softplus: bool,
     dout: Tensor,
     y: Tensor,
     kept: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    du, ddelta, dB, dC, dz = (empty_like(x) for x in (u, delta, B, C, z))
-    return du, ddelta, torch.empty_like(A), dB, dC, torch.empty_like(D), dz
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    du, ddelta, dA, dB, dC, dD, dz = (x.new_empty(x.shape) for x in (u, delta, A, B, C, D, z))
+    return du, ddelta, dA, dB, dC, dD, dz, D.new_empty(D.shape)
 
 
 def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -142,10 +161,11 @@ def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor, Tensor]) ->
 
 def _backward(ctx, dout: Tensor | None, _dy: None, _dkept: None) -> tuple[Tensor | None, ...]:
     if dout is None:
-        return (None,) * 11
+        return (None,) * 12
     *inputs, y, kept = ctx.saved_tensors
     options = ctx.group_size, ctx.eps, ctx.delta_softplus
-    return *_gated_scan_backward(*inputs, *options, dout, y, kept), *(None,) * 4
+    *gradients, dbias = _gated_scan_backward(*inputs, *options, dout, y, kept)
+    return *gradients, None if inputs[-1] is None else dbias, *(None,) * 4
 
 
 _gated_scan.register_autograd(_backward, setup_context=_setup_context)

@@ -40,8 +40,8 @@ def test_every_filter_is_causal_and_trains(decay, rope):
 def test_without_decay_every_past_token_counts_the_same(monkeypatch):
     calls = []
 
-    def scan(u, delta, A, *others, delta_softplus):
-        assert not delta_softplus
+    def scan(u, delta, A, *others, delta_bias, delta_softplus):
+        assert delta_bias is None and not delta_softplus
         calls.append(torch.exp(delta[..., None] * A))
         return u
 
@@ -54,8 +54,8 @@ def test_without_decay_every_past_token_counts_the_same(monkeypatch):
 def test_delta_scale_divides_the_time_steps(monkeypatch):
     calls = []
 
-    def scan(u, delta, A, B, *others, delta_softplus):
-        delta = F.softplus(delta)
+    def scan(u, delta, A, B, *others, delta_bias, delta_softplus):
+        delta = F.softplus(delta + delta_bias)
         calls.append((delta[..., None] * A, delta[..., None] * B[..., None, :]))
         return u
 

@@ -108,10 +108,10 @@ struct Backward {
 
 #define MMDEFOCUS_GATED_SCAN(T, SUFFIX)                                                        \
     extern "C" void gated_scan_forward_##SUFFIX(                                               \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const T* skip, const Sequence* z, double eps,    \
-        const Sequence* out, const Sequence* y, Row<T>* kept) {                                \
-        const Inputs<T> in{*u, *delta, A, *B, *C};                                             \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* delta_bias,     \
+        const T* A, const Sequence* B, const Sequence* C, const T* skip, const Sequence* z,    \
+        double eps, const Sequence* out, const Sequence* y, Row<T>* kept) {                    \
+        const Inputs<T> in{*u, *delta, delta_bias, A, *B, *C};                                 \
         const Epilogue<T> epilogue{*u, *z, *y, skip, T(eps)};                                  \
         for_each_groups(*sizes, [&](const Groups& groups) {                                    \
             Forward<T> output{epilogue, *out, std::vector<T>(sizes->chunk)};                   \
@@ -119,13 +119,14 @@ struct Backward {
         });                                                                                    \
     }                                                                                          \
     extern "C" void gated_scan_backward_##SUFFIX(                                              \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const T* skip, const Sequence* z, double eps,    \
-        const Sequence* dout, const Sequence* y, Row<T>* kept, const Sequence* du,             \
-        const Sequence* ddelta, T* dA, T* dB, T* dC, T* dskip, const Sequence* dz) {           \
-        const Inputs<T> in{*u, *delta, A, *B, *C};                                             \
+        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* delta_bias,     \
+        const T* A, const Sequence* B, const Sequence* C, const T* skip, const Sequence* z,    \
+        double eps, const Sequence* dout, const Sequence* y, Row<T>* kept, const Sequence* du, \
+        const Sequence* ddelta, T* ddelta_bias, T* dA, T* dB, T* dC, T* dskip,                 \
+        const Sequence* dz) {                                                                  \
+        const Inputs<T> in{*u, *delta, delta_bias, A, *B, *C};                                 \
         const Epilogue<T> epilogue{*u, *z, *y, skip, T(eps)};                                  \
-        const Gradients<T> grad{*du, *ddelta, dA, dB, dC};                                     \
+        const Gradients<T> grad{*du, *ddelta, ddelta_bias, dA, dB, dC};                        \
         for_each_groups(*sizes, [&](const Groups& groups) {                                    \
             Backward<T> output{epilogue, *dout, *du, *dz, dskip,                               \
                                std::vector<T>(sizes->chunk),                                   \

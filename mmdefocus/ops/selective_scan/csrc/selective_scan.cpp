@@ -29,7 +29,7 @@ struct Result {
     extern "C" void selective_scan_forward_##SUFFIX(                                           \
         const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
         const Sequence* B, const Sequence* C, const Sequence* y, Row<T>* kept) {               \
-        const Inputs<T> in{*u, *delta, A, *B, *C};                                             \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                    \
         for_each_groups(*sizes, [&](const Groups& groups) {                                    \
             Scan<T>(*sizes, in, kept, groups).forward(Result<T>{*y});                          \
         });                                                                                    \
@@ -38,8 +38,8 @@ struct Result {
         const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
         const Sequence* B, const Sequence* C, const Sequence* dy, Row<T>* kept,                \
         const Sequence* du, const Sequence* ddelta, T* dA, T* dB, T* dC) {                     \
-        const Inputs<T> in{*u, *delta, A, *B, *C};                                             \
-        const Gradients<T> grad{*du, *ddelta, dA, dB, dC};                                     \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                    \
+        const Gradients<T> grad{*du, *ddelta, nullptr, dA, dB, dC};                            \
         for_each_groups(*sizes, [&](const Groups& groups) {                                    \
             Scan<T>(*sizes, in, kept, groups).backward(Result<T>{*dy}, grad);                  \
         });                                                                                    \
