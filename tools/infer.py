@@ -18,7 +18,7 @@ from mmdefocus.engine.config_errors import config_errors
 from mmdefocus.engine.inference import Predictor, build_predictor
 from mmdefocus.errors import InputError, one_line_errors
 from mmdefocus.files import replacing, write_json
-from mmdefocus.huge_pages import use_huge_pages
+from mmdefocus.freed_memory import keep_freed_memory
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
@@ -87,7 +87,7 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; without `argv`, with the arguments of the process."""
-    use_huge_pages()
+    keep_freed_memory()
     console = Console(stderr=True)
     with one_line_errors():
         args = parse_args(argv)

@@ -15,12 +15,12 @@ from mmdefocus.engine.config_check import (
 from mmdefocus.engine.config_errors import config_errors
 from mmdefocus.errors import InputError, one_line_errors
 from mmdefocus.files import write_json
-from mmdefocus.huge_pages import use_huge_pages
+from mmdefocus.freed_memory import keep_freed_memory
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command; without `argv`, with the arguments of the process."""
-    use_huge_pages()
+    keep_freed_memory()
     parser = cli.make_parser(__doc__)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='write the metrics here')

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 NUM_CLASSES = 1000
 SIZES = ('tiny', 'small', 'base')
@@ -65,35 +66,42 @@ def make_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[], None]
     return step
 
 
+class LinearCalls(TorchFunctionMode):
+    """Notes the linear layers that run within it, called as modules or as functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[..., Tensor], torch.Size, tuple]] = []
+
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        if func in (F.linear, F.conv2d):
+            self.calls.append((func, args[0].shape, args[1:]))
+        return func(*args, **(kwargs or {}))
+
+
 def make_linear_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[], None]:
     """Returns a function that runs the linear layers of a model alone, on inputs of their shapes.
 
     The patch embedding is one of them. In training, gradients of input and weights are included.
     """
-    shapes: list[tuple[nn.Module, torch.Size]] = []
-    layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    hooks = [
-        layer.register_forward_hook(lambda m, inputs, _: shapes.append((m, inputs[0].shape)))
-        for layer in layers
-    ]
-    with torch.no_grad():
+    with torch.no_grad(), LinearCalls() as linear:
         model(images)
-    for hook in hooks:
-        hook.remove()
     train = mode == 'train'
     # nothing needs the gradient of the images
     inputs = {
         shape: torch.randn(shape, requires_grad=train and shape != images.shape)
-        for _, shape in shapes
+        for _, shape, _ in linear.calls
     }
 
     def step() -> None:
         with torch.set_grad_enabled(train):
-            for layer, shape in shapes:
-                y = layer(inputs[shape])
+            for function, shape, weights_and_options in linear.calls:
+                y = function(inputs[shape], *weights_and_options)
                 if train:
-                    tensors = (inputs[shape], *layer.parameters())
-                    targets = [x for x in tensors if x.requires_grad]
+                    weights = [x for x in weights_and_options if isinstance(x, nn.Parameter)]
+                    targets = [x for x in (inputs[shape], *weights) if x.requires_grad]
                     torch.autograd.grad(y, targets, y.detach())
 
     return step

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ..huge_pages import uses_huge_pages
+from ..freed_memory import keeps_freed_memory
 
 Row = dict[str, str | int | float | None]
 
@@ -30,8 +30,8 @@ def spread(seconds: Sequence[float]) -> Row:
 def environment(threads: int, **more: str) -> Row:
     """Sets the threads of torch and returns what the numbers depend on."""
     torch.set_num_threads(threads)
-    pages = 'huge' if uses_huge_pages() else 'usual'
-    about = {'cpu': cpu_name(), 'threads': threads, 'pages': pages, 'torch': torch.__version__}
+    freed = 'kept' if keeps_freed_memory() else 'returned'
+    about = {'cpu': cpu_name(), 'threads': threads, 'memory': freed, 'torch': torch.__version__}
     return about | more
 
 

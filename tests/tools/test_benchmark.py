@@ -1,7 +1,6 @@
 import csv
 import importlib.util
 import io
-import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
@@ -14,8 +13,9 @@ from rich.progress import Progress
 from torch import nn
 
 from mmdefocus.benchmark.measure import interleave, peak_memory_alone
-from mmdefocus.benchmark.models import make_linear_step
+from mmdefocus.benchmark.models import Classifier, LinearCalls, make_linear_step
 from mmdefocus.benchmark.operators import OPERATORS, Shape, candidates
+from mmdefocus.freed_memory import keeps_freed_memory
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmark'
 
@@ -86,8 +86,8 @@ def test_rows_tell_the_spread_and_what_they_depend_on(request, tool):
 @pytest.mark.parametrize('tool', ['ops', 'throughput'])
 def test_table_shows_the_environment_and_the_numbers(request, tool):
     result = request.getfixturevalue(tool)
-    pages = 'usual' if os.environ['THP_MEM_ALLOC_ENABLE'] == '0' else 'huge'
-    assert f'threads 1, pages {pages}, torch {torch.__version__}' in result.printed
+    memory = 'kept' if keeps_freed_memory() else 'returned'
+    assert f'threads 1, memory {memory}, torch {torch.__version__}' in result.printed
     assert f'{float(result.rows[0]["median_ms"]):.4g}' in result.printed
 
 
@@ -177,12 +177,22 @@ def test_peer_computes_the_same(operator, peer, dtype, tolerance):
 def test_linear_step_runs_each_linear_layer_at_its_shape():
     model = nn.Sequential(nn.Conv2d(3, 4, 2, 2), nn.Flatten(2), nn.Linear(16, 5), nn.Linear(5, 2))
     step = make_linear_step(model, 'train', torch.randn(2, 3, 8, 8))
-    shapes = []
-    for layer in (model[0], model[2], model[3]):
-        layer.register_forward_hook(lambda m, x, y: shapes.append((tuple(x[0].shape), y.shape[-1])))
-    step()
+    with LinearCalls() as linear:
+        step()
+    shapes = [(tuple(shape), len(weights[0])) for _, shape, weights in linear.calls]
     assert shapes == [((2, 3, 8, 8), 4), ((2, 4, 16), 5), ((2, 4, 5), 2)]
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_linear_step_has_the_layers_that_are_called_as_functions():
+    model = Classifier('DefocusMamba', 'tiny', 32)
+    step = make_linear_step(model, 'infer', torch.randn(1, 3, 32, 32))
+    with LinearCalls() as linear:
+        step()
+    mixer = model.backbone.blocks[0].mixer
+    weights = [weights[0] for _, _, weights in linear.calls]
+    for layer in (mixer.in_proj, mixer.x_proj, mixer.dt_proj, mixer.out_proj, model.head):
+        assert sum(layer.weight is weight for weight in weights) == 1
 
 
 @pytest.mark.parametrize(

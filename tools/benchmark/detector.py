@@ -40,7 +40,7 @@ from mmdefocus.engine import cli
 from mmdefocus.engine.config_check import check_keys, dicts
 from mmdefocus.engine.config_errors import config_errors
 from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.huge_pages import use_huge_pages
+from mmdefocus.freed_memory import keep_freed_memory
 
 BOXES = 10  # in an image
 
@@ -152,7 +152,7 @@ def measure(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures, profiles, shows and saves."""
-    use_huge_pages()
+    keep_freed_memory()
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)

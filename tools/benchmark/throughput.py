@@ -30,7 +30,7 @@ from mmdefocus.benchmark.report import (
     spread,
 )
 from mmdefocus.errors import InputError, one_line, one_line_errors
-from mmdefocus.huge_pages import use_huge_pages
+from mmdefocus.freed_memory import keep_freed_memory
 from mmdefocus.ops import available_backends
 
 DEFAULT_PIXELS = 4 * 224**2  # in a batch
@@ -207,7 +207,7 @@ def plot(rows: Sequence[Row]) -> Figure:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures, shows and saves."""
-    use_huge_pages()
+    keep_freed_memory()
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)

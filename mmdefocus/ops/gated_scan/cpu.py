@@ -118,7 +118,7 @@ def _gated_scan_backward(
     y: Tensor,
     kept: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of u, delta, A, B, C, D, z and the bias (of no use if there is none)."""
+    """Returns the gradients of u, delta, A, B, C, D, z and the bias, one too if there is none."""
     sizes = Sizes.of_tokens(u, A, group_size, delta_softplus)
     du, ddelta, dz = (x.new_empty(x.shape) for x in (u, delta, z))
     dA = A.new_empty(sizes.batch, *A.shape)
