@@ -15,7 +15,7 @@ from ..ops.gated_scan.composed import composed_gated_scan
 CONV_KERNEL = 4
 GROUP_SIZE = 64
 HEAD_SIZE = 64
-DTYPES = {'float32': torch.float32, 'float64': torch.float64, 'bfloat16': torch.bfloat16}
+DTYPES = {name: getattr(torch, name) for name in ('float64', 'float32', 'bfloat16', 'float16')}
 
 
 class Shape(NamedTuple):

@@ -183,7 +183,7 @@ def steps(args: argparse.Namespace, progress: Progress) -> list[Row]:
 
 def autocast(args: argparse.Namespace) -> torch.autocast:
     """Returns the context of the wanted dtype; float32 and float64 are computed as they are."""
-    return torch.autocast(args.device, DTYPES[args.dtype], args.dtype == 'bfloat16')
+    return torch.autocast(args.device, DTYPES[args.dtype], DTYPES[args.dtype].itemsize == 2)
 
 
 GROUPS = {'operators': operators, 'mixers': mixers, 'steps': steps}
