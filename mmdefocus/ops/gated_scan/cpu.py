@@ -60,26 +60,10 @@ def _gated_scan(
     out = u.new_empty(u.shape)
     y = u.new_empty(u.shape if keep else (0, 0, 0))
     kept = A.new_empty(sizes.kept_shape if keep else 0)
-    inputs = _inputs(sizes, u, delta, A, B, C, D, z, delta_bias, eps)
+    in_u, in_delta, in_B, in_C, in_z = map(Sequence.of_tokens, (u, delta, B, C, z))
+    inputs = (sizes, in_u, in_delta, delta_bias, A, in_B, in_C, D, in_z, eps)
     call('gated_scan_forward', A.dtype, *inputs, *map(Sequence.of_tokens, (out, y)), kept)
     return out, y, kept
-
-
-def _inputs(
-    sizes: Sizes,
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    D: Tensor,
-    z: Tensor,
-    delta_bias: Tensor | None,
-    eps: float,
-) -> tuple:
-    """Returns what the C++ functions read first, in their order."""
-    u, delta, B, C, z = map(Sequence.of_tokens, (u, delta, B, C, z))
-    return sizes, u, delta, delta_bias, A, B, C, D, z, eps
 
 
 @_gated_scan.register_fake
@@ -124,7 +108,8 @@ def _gated_scan_backward(
     dA = A.new_empty(sizes.batch, *A.shape)
     dB, dC = (A.new_empty(sizes.groups, sizes.batch, sizes.length, sizes.state) for _ in range(2))
     dD, dbias = D.new_zeros(sizes.batch, *D.shape), D.new_empty(sizes.batch, *D.shape)
-    inputs = _inputs(sizes, u, delta, A, B, C, D, z, delta_bias, eps)
+    in_u, in_delta, in_B, in_C, in_z = map(Sequence.of_tokens, (u, delta, B, C, z))
+    inputs = (sizes, in_u, in_delta, delta_bias, A, in_B, in_C, D, in_z, eps)
     dout, y, out_du, out_ddelta, out_dz = map(Sequence.of_tokens, (dout, y, du, ddelta, dz))
     outputs = (out_du, out_ddelta, dbias, dA, dB, dC, dD, out_dz)
     call('gated_scan_backward', A.dtype, *inputs, dout, y, kept, *outputs)
