@@ -9,7 +9,6 @@ VARIABLE = 'MMDEFOCUS_KEEP_MEMORY'
 _TRIM_THRESHOLD = -1
 _MMAP_MAX = -4
 
-
 _kept = False
 
 

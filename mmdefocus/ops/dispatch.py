@@ -61,8 +61,8 @@ def _choose(operator: str, backend: str, device: torch.device, prefer: str | Non
     if backend == 'auto':
         backend = os.environ.get('MMDEFOCUS_BACKEND', 'auto')
         source = 'MMDEFOCUS_BACKEND'
-        of_others = (table for table in _OPERATORS.values() if backend in table)
-        if backend not in backends and any(of_others):
+        known = any(backend in table for table in _OPERATORS.values())
+        if backend not in backends and known:
             backend = 'auto'
     if backend == 'auto':
         names = sorted(backends, key=lambda n: (backends[n].auto_on is None, n != prefer))
