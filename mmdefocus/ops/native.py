@@ -178,8 +178,19 @@ def _compile(compiler: str, library: Path) -> None:
         try:
             _open(linked)
         except OSError:  # this compiler's OpenMP is not the one of torch
-            _run([compiler, '-shared', '-fopenmp', *objects, '-o', linked])
+            _link_with_openmp(compiler, objects, linked)
         os.replace(linked, library)
+
+
+def _link_with_openmp(compiler: str, objects: list[Path], library: Path) -> None:
+    try:
+        _run([compiler, '-shared', '-fopenmp', *objects, '-o', library])
+        _open(library)
+    except (BuildError, OSError) as error:
+        raise BuildError(
+            f'no OpenMP of {compiler} can be loaded; install it (for clang: libomp) or name '
+            f'another compiler in CXX: {error}'
+        ) from error
 
 
 def _open(library: Path) -> ctypes.CDLL:

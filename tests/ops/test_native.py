@@ -55,6 +55,18 @@ def test_a_source_that_does_not_compile_is_told_in_one_line(source):
 
 
 @needs_compiler
+def test_a_library_that_does_not_load_is_not_kept(source):
+    """As that of a clang without libomp, whose calls of OpenMP nobody answers."""
+    source.write_text(
+        'extern "C" void __kmpc_fork_call(); '
+        'extern "C" int answer() { __kmpc_fork_call(); return 42; }'
+    )
+    reason = native.load_library()
+    assert '__kmpc_fork_call' in reason and 'libomp' in reason and 'CXX' in reason
+    assert not list(native.cache_folder().glob('*.so'))
+
+
+@needs_compiler
 def test_two_processes_may_build_at_once(source):
     code = (
         'import sys; from pathlib import Path; from mmdefocus.ops import native; '
