@@ -27,7 +27,7 @@ train_dataloader = dict(
     ),
 )
 
-optim_wrapper = dict(type='BFloat16OptimWrapper')
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(fused=True))
 custom_hooks = [
     dict(type='NonFiniteLossHook'),
     dict(type='EpochSeedHook'),

@@ -50,6 +50,7 @@ def test_recipe_has_the_numbers_of_the_paper(name, epochs, warm_up, batch, rate,
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.weight_decay) == (rate, 0.05)
     assert tuple(optimizer.betas) == (0.9, 0.999)
+    assert optimizer.fused
     schedules = [h for h in cfg.custom_hooks if h.type == 'DropPathScheduleHook']
     assert [(hook.start, hook.end) for hook in schedules] == ([drop_path] if drop_path else [])
     assert cfg.model.train_cfg.augments == [
@@ -68,6 +69,7 @@ def test_detectors_have_the_numbers_of_table_6(path):
     assert schedule.milestones == {12: [11], 36: [27, 33]}[epochs]
     optimizer = cfg.optim_wrapper.optimizer
     assert (optimizer.lr, optimizer.weight_decay) == (2e-4, 1e-4)
+    assert optimizer.fused
     assert cfg.optim_wrapper.clip_grad.max_norm == 0.1
     assert cfg.model.backbone.drop_path_rate == 0.5
 
