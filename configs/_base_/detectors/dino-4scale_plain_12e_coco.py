@@ -37,9 +37,6 @@ train_dataloader = dict(
 # The test pipeline keeps mmcv's loader: the inferencers look for it by its name.
 val_dataloader = dict(dataset=dict(pipeline=[load_image, *_base_.test_pipeline[1:]]))
 
-optim_wrapper = dict(
-    constructor='DefocusOptimWrapperConstructor',
-    optimizer=dict(fused=True),
-)
+optim_wrapper = dict(constructor='DefocusOptimWrapperConstructor', optimizer=dict(fused=True))
 
 default_hooks = dict(checkpoint=dict(max_keep_ckpts=2, save_best='coco/bbox_mAP'))
