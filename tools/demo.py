@@ -22,7 +22,7 @@ from mmengine.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from mmdefocus.files import write_json
+from mmdefocus.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSIFIER = 'configs/digits/defocus-mamba-digits_cls.py'

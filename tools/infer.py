@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import check_keys
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.engine.inference import Predictor, build_predictor
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.files import replacing, write_json
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.apis.inference import Predictor, build_predictor
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import check_keys
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.files import replacing, write_json
+from mmdefocus.utils.memory import keep_freed_memory
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmdefocus.checkpoint_files import write_checkpoint
-from mmdefocus.engine.checkpoints import inference_checkpoint
-from mmdefocus.errors import InputError, one_line_errors
+from mmdefocus.checkpoints.checks import inference_checkpoint
+from mmdefocus.checkpoints.files import write_checkpoint
+from mmdefocus.utils.errors import InputError, one_line_errors
 
 HASH_LENGTH = 8
 

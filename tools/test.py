@@ -5,17 +5,17 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import (
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import (
     TEST_KEYS,
     check_data,
     check_keys,
     check_load_from,
 )
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.files import write_json
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.files import write_json
+from mmdefocus.utils.memory import keep_freed_memory
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import (
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import (
     TRAIN_KEYS,
     check_data,
     check_keys,
     check_load_from,
     check_pretrained,
 )
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.errors import one_line_errors
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import torch
 
-from ..errors import InputError
+from ..utils.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):

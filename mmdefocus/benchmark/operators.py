@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import ops
-from ..errors import one_line
 from ..ops.gated_scan.composed import composed_gated_scan
+from ..utils.errors import one_line
 
 CONV_KERNEL = 4
 GROUP_SIZE = 64

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from ..freed_memory import keeps_freed_memory
+from ..utils.memory import keeps_freed_memory
 
 Row = dict[str, str | int | float | None]
 

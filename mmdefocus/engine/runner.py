@@ -6,7 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from .checkpoints import checked_load, pretrained_files
+from ..checkpoints.checks import checked_load, pretrained_files
 
 
 class CheckedRunner(Runner):

@@ -15,7 +15,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, MODELS, TRANSFORMS, DefaultScope
 from torch import Tensor, nn
 
-from mmdefocus.analysis.summary import build_on_meta
+from mmdefocus.analysis.cost.summary import build_on_meta
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 ALL = sorted(p.relative_to(CONFIGS) for p in CONFIGS.glob('[!_]*/**/*.py'))

@@ -15,7 +15,7 @@ from torch import nn
 from mmdefocus.benchmark.measure import interleave, peak_memory_alone
 from mmdefocus.benchmark.models import Classifier, LinearCalls, make_linear_step
 from mmdefocus.benchmark.operators import OPERATORS, Shape, candidates
-from mmdefocus.freed_memory import keeps_freed_memory
+from mmdefocus.utils.memory import keeps_freed_memory
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'benchmark'
 

@@ -5,8 +5,8 @@ import torch
 from mmengine.config import Config
 
 import mmdefocus.models  # noqa: F401  registers the classes of the config
-from mmdefocus.analysis.operator_flops import count_operators
-from mmdefocus.analysis.summary import build_on_meta, summarize
+from mmdefocus.analysis.cost.flops import count_operators
+from mmdefocus.analysis.cost.summary import build_on_meta, summarize
 from mmdefocus.ops import available_backends, decayed_attention, retention, selective_scan
 
 CLASSIFIER = dict(

@@ -3,7 +3,7 @@ import hashlib
 import pytest
 import torch
 
-from mmdefocus.checkpoint_files import read_checkpoint
+from mmdefocus.checkpoints.files import read_checkpoint
 
 
 @pytest.fixture

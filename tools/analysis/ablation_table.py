@@ -16,7 +16,7 @@ import yaml
 from rich.table import Table
 
 from mmdefocus.benchmark.report import make_console
-from mmdefocus.errors import InputError, one_line_errors
+from mmdefocus.utils.errors import InputError, one_line_errors
 
 ABLATIONS = Path(__file__).parents[2] / 'configs' / 'ablations'
 TABLES = ABLATIONS / 'table4.yml'

@@ -2,7 +2,7 @@
 
 Operations are floating point operations of inference on one image, two per multiplication with
 addition. Those of torch are counted by torch.utils.flop_counter, those of our operators by formula
-(mmdefocus/analysis/operator_flops.py):
+(mmdefocus/analysis/cost/flops.py):
 
     selective scan      B L D (7 N + 1)
     retention           H L (B S + 2), S = min(L W, 128 W + 4 K V), W = 2 (K + V) + 1
@@ -18,12 +18,12 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from mmdefocus.analysis.summary import Part, build_on_meta, default_shape, summarize
+from mmdefocus.analysis.cost.summary import Part, build_on_meta, default_shape, summarize
 from mmdefocus.benchmark.report import make_console
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import check_keys
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.errors import InputError, one_line_errors
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import check_keys
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import InputError, one_line_errors
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from mmdefocus.errors import one_line_errors
-from mmdefocus.files import replacing
+from mmdefocus.utils.errors import one_line_errors
+from mmdefocus.utils.files import replacing
 
 ROOT = Path(__file__).parents[2]
 ZOO = ROOT / 'docs' / 'model_zoo.md'

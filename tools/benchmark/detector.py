@@ -36,11 +36,11 @@ from mmdefocus.benchmark.report import (
     save_csv,
     spread,
 )
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import check_keys, dicts
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import check_keys, dicts
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
 
 BOXES = 10  # in an image
 

@@ -26,7 +26,7 @@ from mmdefocus.benchmark.report import (
     save_csv,
     spread,
 )
-from mmdefocus.errors import InputError, one_line, one_line_errors
+from mmdefocus.utils.errors import InputError, one_line, one_line_errors
 
 SLOW = ('naive', 'torch', 'mambapy')  # minutes at these sizes
 SHAPES = [

@@ -33,8 +33,8 @@ from mmdefocus.benchmark.report import (
     save_csv,
     spread,
 )
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -29,9 +29,9 @@ from mmdefocus.benchmark.report import (
     save_csv,
     spread,
 )
-from mmdefocus.errors import InputError, one_line, one_line_errors
-from mmdefocus.freed_memory import keep_freed_memory
 from mmdefocus.ops import available_backends
+from mmdefocus.utils.errors import InputError, one_line, one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
 
 DEFAULT_PIXELS = 4 * 224**2  # in a batch
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from mmdefocus.benchmark.compilation import Launch, compile_launch, record_launches
 from mmdefocus.benchmark.operators import DTYPES, OPERATORS, Shape
 from mmdefocus.benchmark.report import make_console, print_table, save_csv
-from mmdefocus.errors import one_line_errors
+from mmdefocus.utils.errors import one_line_errors
 
 WIDTHS = (1536, 2048)
 # torch serves the first two, the kernels of its parts the last

@@ -17,13 +17,13 @@ from mmengine.config import Config
 from rich.console import Console
 from torch import Tensor, nn
 
-from mmdefocus.engine import cli
-from mmdefocus.engine.config_check import check_keys
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.engine.inference import build_predictor
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.files import replacing
+from mmdefocus.apis.inference import build_predictor
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.engine.config.check import check_keys
+from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.ops.export import exportable
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.files import replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')

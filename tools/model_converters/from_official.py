@@ -12,10 +12,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmdefocus.checkpoint_files import Weights, read_weights, write_checkpoint
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.models.utils import Conversion, convert, read_class_map, revert, select_classes
-from mmdefocus.models.utils.official import KINDS
+from mmdefocus.checkpoints.class_map import read_class_map, select_classes
+from mmdefocus.checkpoints.files import Weights, read_weights, write_checkpoint
+from mmdefocus.checkpoints.official import KINDS, Conversion, convert, revert
+from mmdefocus.utils.errors import InputError, one_line_errors
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmdefocus.checkpoint_files import write_checkpoint
-from mmdefocus.engine.checkpoints import inference_checkpoint
-from mmdefocus.errors import InputError, one_line_errors
-from mmdefocus.models.utils import read_class_map, select_classes
+from mmdefocus.checkpoints.checks import inference_checkpoint
+from mmdefocus.checkpoints.class_map import read_class_map, select_classes
+from mmdefocus.checkpoints.files import write_checkpoint
+from mmdefocus.utils.errors import InputError, one_line_errors
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

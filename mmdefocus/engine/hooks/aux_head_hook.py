@@ -8,10 +8,10 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import nn
 
-from mmdefocus.checkpoint_files import write_checkpoint
+from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.registry import HOOKS
 
-from ..checkpoints import inference_checkpoint
+from ...checkpoints.checks import inference_checkpoint
 from .linear_schedule import linear_schedule
 
 

@@ -4,7 +4,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from mmdefocus.datasets.transforms import LoadImage
-from mmdefocus.errors import InputError, explain
+from mmdefocus.utils.errors import InputError, explain
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
 

@@ -7,10 +7,10 @@ import torch
 from mmengine.runner import load_checkpoint
 
 from mmdefocus import models
-from mmdefocus.engine.checkpoints import checked_load
-from mmdefocus.errors import InputError
+from mmdefocus.checkpoints.checks import checked_load
 from mmdefocus.models.backbones.causal_backbone import CausalBackbone
 from mmdefocus.registry import MODELS
+from mmdefocus.utils.errors import InputError
 
 
 def images_of(batch, height=32, width=32):

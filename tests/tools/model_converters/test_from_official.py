@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from mmdefocus.checkpoints.official import convert
 from mmdefocus.models import DefocusMamba
-from mmdefocus.models.utils import convert
 
 
 @pytest.mark.parametrize('name', ['cls_rope', 'cls_norope', 'cls_change_res_mlp_head'])

@@ -12,7 +12,7 @@ def whole_detector(detector) -> dict[str, torch.Tensor]:
     from mmdet.registry import MODELS
     from mmengine.hub import get_config
 
-    from mmdefocus.models.utils.official import DINO
+    from mmdefocus.checkpoints.official import DINO
 
     with torch.device('meta'):
         parts = MODELS.build(dict(get_config(DINO).model, _scope_='mmdet')).state_dict()

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...errors import InputError
+from ..utils.errors import InputError
 
 
 def read_class_map(path: Path) -> list[int]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmdefocus.errors import InputError
+from mmdefocus.utils.errors import InputError
 
 
 def checkpoint(path, **weights):

@@ -14,10 +14,10 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
 
-from ..checkpoint_files import read_checkpoint
+from ..checkpoints.checks import checked_load
+from ..checkpoints.files import read_checkpoint
 from ..datasets.transforms import LoadImage
-from ..errors import InputError
-from .checkpoints import checked_load
+from ..utils.errors import InputError
 
 TOP = 5
 SMALLEST_PICTURE = 224  # pixels; the label would cover a smaller one

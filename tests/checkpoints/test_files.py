@@ -7,8 +7,8 @@ import torch
 from mmengine.logging import HistoryBuffer
 from safetensors import safe_open
 
-from mmdefocus.checkpoint_files import read_checkpoint, read_weights, write_checkpoint
-from mmdefocus.errors import InputError
+from mmdefocus.checkpoints.files import read_checkpoint, read_weights, write_checkpoint
+from mmdefocus.utils.errors import InputError
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..ops import dispatch
-from ..ops.gated_scan.composed import composed_gated_scan
-from ..ops.retention.chunkwise import CHUNK
+from ...ops import dispatch
+from ...ops.gated_scan.composed import composed_gated_scan
+from ...ops.retention.chunkwise import CHUNK
 
 
 def selective_scan_flops(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> int:

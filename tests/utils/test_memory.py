@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from mmdefocus.freed_memory import VARIABLE
+from mmdefocus.utils.memory import VARIABLE
 
 # how many MiB the system clears for 40 tensors of 64 MiB, one after the other
 SHOW = """
 import resource, torch
-from mmdefocus.freed_memory import keep_freed_memory
+from mmdefocus.utils.memory import keep_freed_memory
 
 def cleared():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt * resource.getpagesize() / 2**20

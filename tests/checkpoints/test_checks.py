@@ -5,8 +5,8 @@ import torch
 from mmengine.runner import load_checkpoint
 from torch import nn
 
-from mmdefocus.engine.checkpoints import check_file, checked_load
-from mmdefocus.errors import InputError
+from mmdefocus.checkpoints.checks import check_file, checked_load
+from mmdefocus.utils.errors import InputError
 
 
 @pytest.fixture

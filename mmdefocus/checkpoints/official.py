@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..backbones import DefocusMamba
-from ..necks import SimpleFPN
+from ..models.backbones import DefocusMamba
+from ..models.necks import SimpleFPN
 
 KINDS = ('classifier', 'backbone', 'detector')
 MIXER_NAMES = {'mixer.A_log': 'mixer.decay.A_log', 'mixer.freq': 'mixer.rope.freq'}

@@ -12,7 +12,7 @@ from mmengine.registry import MODELS, DefaultScope
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .operator_flops import FusedAttention, count_operators
+from .flops import FusedAttention, count_operators
 
 # The parts that follow each other on shapes alone. What comes after them in a detector depends on
 # values.

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.config_check import check_data, check_keys, check_options
-from mmdefocus.errors import InputError
+from mmdefocus.engine.config.check import check_data, check_keys, check_options
+from mmdefocus.utils.errors import InputError
 
 
 @pytest.mark.parametrize(

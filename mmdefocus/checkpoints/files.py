@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .errors import InputError
-from .files import replacing
+from ..utils.errors import InputError
+from ..utils.files import replacing
 
 
 class _PlainDict:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from mmdefocus.errors import InputError, explain, one_line_errors
 from mmdefocus.ops import selective_scan
+from mmdefocus.utils.errors import InputError, explain, one_line_errors
 
 
 def caught(error):

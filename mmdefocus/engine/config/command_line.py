@@ -13,9 +13,9 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner, find_latest_checkpoint
 from torch import distributed
 
-from ..errors import InputError, one_line
-from .config_check import check_options
-from .runner import CheckedRunner
+from ...utils.errors import InputError, one_line
+from ..runner import CheckedRunner
+from .check import check_options
 
 # What reading a config, its bases and its custom imports may raise.
 CONFIG_FILE_ERRORS = (

@@ -9,8 +9,8 @@ from traceback import walk_tb
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from ..errors import InputError, one_line
-from .config_check import dicts, nearest
+from ...utils.errors import InputError, one_line
+from .check import dicts, nearest
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine import cli
-from mmdefocus.errors import InputError
+from mmdefocus.engine.config import command_line as cli
+from mmdefocus.utils.errors import InputError
 
 
 def test_drawing_a_detector_goes_to_the_folder_of_the_user(tmp_path, monkeypatch):

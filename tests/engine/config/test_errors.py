@@ -1,8 +1,8 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.config_errors import config_errors
-from mmdefocus.errors import InputError
+from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.errors import InputError
 
 
 def build(make_runner, **parts):

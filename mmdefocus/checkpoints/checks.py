@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from ..checkpoint_files import read_checkpoint
-from ..errors import InputError
+from ..utils.errors import InputError
+from .files import read_checkpoint
 
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
 BACKBONE = 'backbone.'

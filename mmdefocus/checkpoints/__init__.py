@@ -1,0 +1,1 @@
+"""Files of weights: read as data, checked against a model, translated from released names."""

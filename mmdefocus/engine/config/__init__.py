@@ -1,0 +1,1 @@
+"""From a config file and a command line to a config that can be run."""
