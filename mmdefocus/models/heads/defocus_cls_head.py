@@ -8,10 +8,11 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmdefocus.registry import MODELS
+from mmdefocus.utils.checks import check_choice
 
-from ..backbones.causal_backbone import check_choice
+from ..backbones import ClsAndTokens
 
-Features = tuple[tuple[Tensor, Tensor], ...]
+Features = tuple[ClsAndTokens, ...]
 INIT_CFG = {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02}
 
 
@@ -123,7 +124,7 @@ class DefocusClsHead(ClsHead):
         return torch.cat([sample.gt_label for sample in data_samples])
 
 
-def unpack_tokens(feats: Features) -> tuple[Tensor, Tensor]:
+def unpack_tokens(feats: Features) -> ClsAndTokens:
     """Returns the CLS token `(B, C)` and the image tokens `(B, L, C)` of the last stage.
 
     Raises:
@@ -135,7 +136,7 @@ def unpack_tokens(feats: Features) -> tuple[Tensor, Tensor]:
             'the head needs the CLS token and the image tokens: give the backbone '
             "out_type='cls_and_tokens'"
         )
-    return last
+    return ClsAndTokens(*last)
 
 
 def mmpretrain_loss(loss: dict | None) -> dict:

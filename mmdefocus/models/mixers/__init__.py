@@ -5,4 +5,9 @@ from .bidirectional_mamba import BidirectionalMambaMixer
 from .mamba import MambaMixer
 from .retention import RetentionMixer
 
-__all__ = ['AttentionMixer', 'BidirectionalMambaMixer', 'MambaMixer', 'RetentionMixer']
+__all__ = [
+    'AttentionMixer',
+    'BidirectionalMambaMixer',
+    'MambaMixer',
+    'RetentionMixer',
+]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ..layers import Filter
 from .mamba import MambaMixer
 
 
@@ -16,7 +17,7 @@ class BidirectionalMambaMixer(MambaMixer):
         settings: Those of `MambaMixer`, for both directions.
     """
 
-    def __init__(self, **settings: int | float | str) -> None:
+    def __init__(self, **settings: int | Filter) -> None:
         super().__init__(**settings)
         self.reverse = MambaMixer(**settings)
         del self.reverse.in_proj, self.reverse.out_proj

@@ -69,9 +69,3 @@ def test_there_is_a_position_for_every_patch_of_a_rectangle(tiny_archs):
 def test_bad_keys_of_the_architecture_are_named(tiny_archs, change, message):
     with pytest.raises(ValueError, match=message):
         DefocusViT({**tiny_archs['DefocusViT'], **change})
-
-
-def test_a_decay_of_another_family_is_an_error_that_names_it():
-    message = "DefocusViT has learnable, fixed, none; 'data_dependent' is for DefocusMamba"
-    with pytest.raises(ValueError, match=message):
-        DefocusViT('tiny', decay='data_dependent')
