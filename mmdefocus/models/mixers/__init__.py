@@ -3,6 +3,7 @@
 from .attention import AttentionMixer
 from .bidirectional_mamba import BidirectionalMambaMixer
 from .mamba import MambaMixer
+from .reference import reference_mamba_mixer
 from .retention import RetentionMixer
 
 __all__ = [
@@ -10,4 +11,5 @@ __all__ = [
     'BidirectionalMambaMixer',
     'MambaMixer',
     'RetentionMixer',
+    'reference_mamba_mixer',
 ]
