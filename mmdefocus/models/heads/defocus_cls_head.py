@@ -1,4 +1,4 @@
-"""Classification of the CLS token, with an auxiliary loss on the average of the image tokens."""
+"""The classifier of the CLS token, with an auxiliary loss on the image tokens."""
 
 import torch
 import torch.nn.functional as F
@@ -153,9 +153,10 @@ def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int)
 
 
 def _accept_published_weights(head: DefocusClsHead, incompatible_keys: tuple) -> None:
-    """Takes weights published for inference, which lack the auxiliary classifier.
+    """Accepts weights published for inference, which lack the auxiliary classifier.
 
-    It keeps its initial values then, which is right for training and says nothing in prediction.
+    The auxiliary classifier then keeps its initial values: right for training, and left out of
+    predictions.
     """
     missing = incompatible_keys.missing_keys
     present = [key for key in missing if 'aux_fc.' not in key]

@@ -205,9 +205,35 @@ def test_errors_of_architectures_name_the_class_that_was_asked_for(build):
         build(arch='huge')
 
 
-def test_errors_of_sizes_name_the_class_that_was_asked_for(tiny_archs):
-    with pytest.raises(ValueError, match='arch of BidirectionalMamba: group_norm_size 16 does not'):
-        models.BidirectionalMamba({**tiny_archs['BidirectionalMamba'], 'intermediate_size': 40})
+EMBED_DIMS = [
+    ({'num_heads': 3}, 'num_heads: 3 does not divide embed_dims 16'),
+    ({'num_heads': 16}, 'num_heads: a head needs an even number of channels'),
+]
+GROUPS = [
+    ({'intermediate_size': 40}, 'group_norm_size 16 does not divide intermediate_size 40'),
+    ({'state_size': 3}, 'state_size must be even'),
+    ({'time_step_ranks': 3}, "unknown key 'time_step_ranks', did you mean 'time_step_rank'"),
+]
+BAD_KEYS = {
+    'BidirectionalMamba': GROUPS,
+    'DefocusMamba': [({'depth': 0}, 'depth must be a positive integer, got 0'), *GROUPS],
+    'DefocusRetNet': [
+        *EMBED_DIMS,
+        ({'value_channels': 33}, 'num_heads: 2 does not divide value_channels 33'),
+        ({'feedforward_channels': 0}, 'feedforward_channels must be a positive integer, got 0'),
+        ({'intermediate_size': 32}, "unknown key 'intermediate_size'"),
+    ],
+    'DefocusViT': [*EMBED_DIMS, ({'num_layers': 3}, "unknown key 'num_layers'")],
+}
+
+
+@pytest.mark.parametrize(
+    ('family', 'change', 'message'),
+    [(family, *case) for family, cases in BAD_KEYS.items() for case in cases],
+)
+def test_bad_keys_of_an_architecture_are_named(tiny_archs, family, change, message):
+    with pytest.raises(ValueError, match=f'arch of {family}: {message}'):
+        getattr(models, family)({**tiny_archs[family], **change}, img_size=32)
 
 
 @pytest.mark.parametrize('family', ['DefocusRetNet', 'DefocusViT'])
