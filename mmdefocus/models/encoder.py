@@ -1,6 +1,6 @@
 """Blocks and a final norm over any sequence."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -14,10 +14,10 @@ from .layers import Block
 
 
 class SequenceEncoder(BaseModule):
-    """Encodes `(B, L, C)` by blocks and a final norm; what is causal is the mixers' affair.
+    """Encodes `(B, L, C)` with blocks and a final norm; the mixers decide whether it is causal.
 
     Args:
-        blocks: The blocks, first to last. Their mixers have `reset_filter`.
+        blocks: The blocks, first to last.
         norm: Normalises the output of the last block.
         drop_path_rate: See `set_drop_path_rate`.
         with_cp: Whether to recompute the blocks in the backward to save memory.
@@ -41,7 +41,8 @@ class SequenceEncoder(BaseModule):
         super().__init__(init_cfg=init_cfg)
         for name, module in (stem or {}).items():
             self.add_module(name, module)
-        self.blocks = nn.ModuleList(blocks)
+        # a ModuleList does not know what it holds
+        self.blocks: Sequence[Block] = nn.ModuleList(blocks)  # type: ignore[assignment]
         self.norm = norm
         self.with_cp = with_cp
         self.set_drop_path_rate(drop_path_rate)
@@ -84,7 +85,7 @@ class SequenceEncoder(BaseModule):
 
     @contextmanager
     def tapped(self) -> Iterator[dict[str, Tensor]]:
-        """Collects what passes through the blocks while the context is open.
+        """Collects the inputs, branches and outputs of all blocks while the context is open.
 
         The dict that it yields holds `(B, L, C)` tensors of the last forward, as parts of its
         graph: 'layer1.input', X_1; 'layer1.mixer' and, where there is an MLP, 'layer1.mlp', the
@@ -93,17 +94,18 @@ class SequenceEncoder(BaseModule):
         """
         taps: dict[str, Tensor] = {}
 
-        def keep(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            if isinstance(module, Block):
-                taps[f'{name}.input'], taps[f'{name}.output'] = inputs[0], output
-            else:
-                taps[name] = output
+        def keep_block(layer: str, _module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            taps[f'{layer}.input'], taps[f'{layer}.output'] = inputs[0], output
+
+        def keep_branch(name: str, _module: nn.Module, _inputs: tuple, output: Tensor) -> None:
+            taps[name] = output
 
         with ExitStack() as stack:
-            for layer, block in enumerate(self.blocks, start=1):
-                points = {'': block, '.mixer': block.mixer, '.mlp': block.mlp}
-                for point, module in points.items():
-                    if module is not None:
-                        hook = partial(keep, f'layer{layer}{point}')
-                        stack.enter_context(module.register_forward_hook(hook))
+            for number, block in enumerate(self.blocks, start=1):
+                layer = f'layer{number}'
+                stack.enter_context(block.register_forward_hook(partial(keep_block, layer)))
+                for name, branch in (('mixer', block.mixer), ('mlp', block.mlp)):
+                    if branch is not None:
+                        hook = partial(keep_branch, f'{layer}.{name}')
+                        stack.enter_context(branch.register_forward_hook(hook))
             yield taps

@@ -1,4 +1,4 @@
-"""Which parameters are decayed."""
+"""Weight decay on the parameters that should shrink, and on no others."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ PARAMWISE_KEYS = (
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor without weight decay on what must not shrink to zero.
+    """MMEngine's constructor, without weight decay on parameters that must not shrink to zero.
 
     Whatever `paramwise_cfg` says, there is none on parameters of at most one dimension (biases,
     norms, D), and none on those that a module names in `no_weight_decay()`: the CLS token, the
@@ -53,7 +53,7 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         prefix: str = '',
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Adds the parameters of the module, in groups of equal settings.
+        """Adds the parameters of a module, in groups of equal settings.
 
         MMEngine makes a group of every parameter and calls itself for the children. The optimizer
         updates group by group, so hundreds of groups cost more time than their arithmetic.

@@ -1,8 +1,12 @@
 """De-focus Mamba (Eq. 9)."""
 
+from typing import ClassVar
+
+from torch import nn
+
 from mmdefocus.registry import MODELS
 
-from ..layers import RMSNorm
+from ..layers import Mixer, RMSNorm
 from ..mixers import MambaMixer
 from .image_backbone import ImageBackbone
 
@@ -21,8 +25,7 @@ class DefocusMamba(ImageBackbone):
             group_norm_size=64.
     """
 
-    mixer = MambaMixer
-    block_norm = RMSNorm
+    mixer: ClassVar[type[Mixer]] = MambaMixer
     archs = {
         'tiny': {'embed_dims': 192, 'depth': 24, 'intermediate_size': 384},
         'small': {'embed_dims': 384, 'depth': 24, 'intermediate_size': 768},
@@ -35,3 +38,8 @@ class DefocusMamba(ImageBackbone):
         'time_step_rank': 48,
         'group_norm_size': 64,
     }
+
+    @staticmethod
+    def block_norm(embed_dims: int) -> nn.Module:
+        """Returns the norm before a mixer."""
+        return RMSNorm(embed_dims, eps=1e-5)

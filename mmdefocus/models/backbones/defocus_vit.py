@@ -63,12 +63,25 @@ class DefocusViT(ImageBackbone):
         frozen_stages: int = -1,
     ) -> None:
         super().__init__(
-            *(arch, img_size, patch_size, in_channels, pretrain_img_size, token_order),
-            *(rope_scale, delta_scale, decay, rope),
-            *(out_type, drop_path_rate, with_cp, final_norm_eps, init_cfg, frozen_stages),
+            arch=arch,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_channels=in_channels,
+            pretrain_img_size=pretrain_img_size,
+            token_order=token_order,
+            rope_scale=rope_scale,
+            delta_scale=delta_scale,
+            decay=decay,
+            rope=rope,
+            out_type=out_type,
+            drop_path_rate=drop_path_rate,
+            with_cp=with_cp,
+            final_norm_eps=final_norm_eps,
+            init_cfg=init_cfg,
+            frozen_stages=frozen_stages,
         )
         for block in self.blocks:
-            block.mixer.causal = causal
+            block.mixer.causal = causal  # type: ignore[assignment]
         sides = side_lengths(pretrain_img_size or img_size)
         self.pos_grid = tuple(math.ceil(side / patch_size) for side in sides)
         positions = torch.empty(1, math.prod(self.pos_grid) + 1, self.embed_dims)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from mmdefocus.registry import MODELS
 from mmdefocus.utils.checks import check_choice
 
 from ..encoder import SequenceEncoder
-from ..layers import MLP, Block, Filter, PatchEmbed
+from ..layers import MLP, Block, Filter, Mixer, PatchEmbed
 from .arch import resolve_arch
 from .resolution import make_token_order, resolution_ratio
 
@@ -54,14 +54,15 @@ class ImageBackbone(SequenceEncoder):
         with_cp: Whether to recompute the blocks in the backward to save memory.
         final_norm_eps: Epsilon of the last layer norm.
         init_cfg: As in MMEngine.
-        frozen_stages: Blocks that do not learn, from the first on, and with them what makes the
-            tokens; the final norm too if no block learns. 0 freezes the tokens alone, -1 nothing.
+        frozen_stages: Number of blocks that do not learn, from the first on. The embeddings (of
+            patches, positions and CLS) are frozen with them, and the final norm with the last
+            block. 0 freezes the embeddings alone, -1 nothing.
 
     Raises:
         ValueError: If an argument is out of its range; the message names it.
     """
 
-    mixer: ClassVar[type[nn.Module]]
+    mixer: ClassVar[type[Mixer]]
     archs: ClassVar[Mapping[str, Mapping[str, int]]]
     arch_defaults: ClassVar[Mapping[str, int]] = {}
 
@@ -99,7 +100,7 @@ class ImageBackbone(SequenceEncoder):
                 f'frozen_stages: expected a number from -1 to {depth}, got {frozen_stages}'
             )
         order, pad_to = make_token_order(token_order, img_size, pretrain_img_size, patch_size)
-        # in this order, in which a seed has always drawn them
+        # created in the order in which a seed draws their weights
         patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to)
         cls_token = nn.init.trunc_normal_(torch.empty(1, 1, embed_dims), std=0.02)
         super().__init__(
@@ -121,7 +122,7 @@ class ImageBackbone(SequenceEncoder):
 
     @staticmethod
     def block_norm(embed_dims: int) -> nn.Module:
-        """Returns a norm of the blocks of the family, for the mixer or the MLP."""
+        """Returns the norm before a mixer or an MLP."""
         return nn.LayerNorm(embed_dims, eps=1e-6)
 
     @classmethod
@@ -130,7 +131,8 @@ class ImageBackbone(SequenceEncoder):
     ) -> Block:
         """Returns a block of the family, with an MLP if its architectures name the channels."""
         try:
-            mixer = cls.mixer(embed_dims=embed_dims, filter=filter, **sizes)
+            # the sizes are those of the mixer of the family
+            mixer = cls.mixer(embed_dims=embed_dims, filter=filter, **sizes)  # type: ignore[call-arg]
         except ValueError as error:
             raise ValueError(f'arch of {cls.__name__}: {error}') from error
         if feedforward_channels is None:
@@ -142,14 +144,16 @@ class ImageBackbone(SequenceEncoder):
     def _own_decay(cls, decay: str | None) -> str:
         """Returns the decay, or raises a ValueError that names the families that have it."""
         own = cls.mixer.decays
+        if decay is None:
+            return own[0]
         families = [family for family in MODELS.module_dict.values() if _is_family(family)]
         able = [family.__name__ for family in families if decay in family.mixer.decays]
         if able and decay not in own:
             raise ValueError(
                 f'decay: {cls.__name__} has {", ".join(own)}; {decay!r} is for {", ".join(able)}'
             )
-        check_choice('decay', decay or own[0], own)
-        return decay or own[0]
+        check_choice('decay', decay, own)
+        return decay
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:
@@ -158,7 +162,7 @@ class ImageBackbone(SequenceEncoder):
         return [self.patch_embed, *self.blocks[: self.frozen_stages], *last]
 
     def train(self, mode: bool = True) -> 'ImageBackbone':
-        """Sets the mode; what is frozen stays in evaluation."""
+        """Sets the mode; frozen modules stay in evaluation."""
         super().train(mode)
         for module in self._frozen_modules():
             module.eval()
@@ -171,8 +175,8 @@ class ImageBackbone(SequenceEncoder):
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Returns the depth of a parameter and the number of depths, for layer-wise decay.
 
-        Patch embedding, CLS and positions have depth 0, the blocks 1 to n; the final norm, and
-        what has not the prefix (a head), n + 1.
+        The embeddings have depth 0 and the blocks 1 to n. The final norm has n + 1, as has every
+        parameter without the prefix, such as those of a head.
         """
         part, _, rest = param_name.removeprefix(prefix).partition('.')
         after = len(self.blocks) + 1
@@ -186,7 +190,10 @@ class ImageBackbone(SequenceEncoder):
         """Returns the grid of patches, `(B, C, H', W')`, and the CLS token, `(1, 1, C)`."""
         return self.patch_embed(images), self.cls_token
 
-    def forward(self, images: Tensor) -> tuple[Tensor] | tuple[ClsAndTokens]:
+    # an image is encoded by its sequence, by inheritance so that no weight is renamed
+    def forward(  # type: ignore[override]
+        self, images: Tensor
+    ) -> tuple[Tensor] | tuple[ClsAndTokens]:
         """Encodes `(B, in_channels, H, W)`; any H and W, padded to whole patches or sections.
 
         Returns:
@@ -214,5 +221,5 @@ class ImageBackbone(SequenceEncoder):
         return (featmap[..., :height, :width].contiguous(),)
 
 
-def _is_family(registered: object) -> bool:
+def _is_family(registered: object) -> TypeGuard[type[ImageBackbone]]:
     return isinstance(registered, type) and issubclass(registered, ImageBackbone)

@@ -1,4 +1,4 @@
-"""What follows from the size of the images and from that of the pre-training."""
+"""Token order and scales, which follow from the sizes of the images and of the pre-training."""
 
 import math
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ def resolution_ratio(img_size: int | Sequence[int], pretrain_img_size: int | Non
 def make_token_order(
     name: str, img_size: int | Sequence[int], pretrain_img_size: int | None, patch_size: int
 ) -> tuple[TokenOrder, int]:
-    """Returns the order and the multiple, in pixels, to which it needs images padded.
+    """Returns the token order, and the multiple in pixels to which it needs images padded.
 
     Raises:
         ValueError: If the name is unknown, or the sizes do not make patches or sections.

@@ -1,6 +1,7 @@
 """MMDetection's DINO, made fit for crowded images and mixed precision."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
@@ -36,7 +37,9 @@ class DefocusDINO(DINO):
         ValueError: If the head is another one or the groups are not dynamic.
     """
 
-    def __init__(self, *, bbox_head: dict, dn_cfg: dict, with_cp: bool = False, **kwargs) -> None:
+    def __init__(
+        self, *, bbox_head: dict, dn_cfg: dict, with_cp: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(bbox_head=bbox_head, dn_cfg=dn_cfg, **kwargs)
         if not isinstance(self.bbox_head, DefocusDINOHead):
             raise ValueError(
@@ -44,9 +47,7 @@ class DefocusDINO(DINO):
             )
         self.dn_query_generator = CappedQueryGenerator(**dn_cfg)
         if not self.dn_query_generator.dynamic_dn_groups:
-            raise ValueError(
-                'dn_cfg.group_cfg: expected dynamic=True, got a fixed number'
-            )
+            raise ValueError('dn_cfg.group_cfg: expected dynamic=True, got a fixed number')
         # mmdet names the classes of its layers in code, out of reach of a config
         for module in self.modules():
             if type(module) is MultiScaleDeformableAttention:
@@ -103,7 +104,7 @@ class CheckpointedEncoderLayer(DeformableDetrTransformerEncoderLayer):
     """An encoder layer that keeps only its input for the backward."""
 
     def forward(
-        self, query: Tensor, query_pos: Tensor, key_padding_mask: Tensor, **kwargs
+        self, query: Tensor, query_pos: Tensor, key_padding_mask: Tensor, **kwargs: Any
     ) -> Tensor:
         """See mmdet."""
         inputs = (query, query_pos, key_padding_mask)
@@ -113,7 +114,7 @@ class CheckpointedEncoderLayer(DeformableDetrTransformerEncoderLayer):
 class Float32DeformableAttention(MultiScaleDeformableAttention):
     """Deformable attention that autocast leaves in float32."""
 
-    def forward(self, query: Tensor, **kwargs) -> Tensor:
+    def forward(self, query: Tensor, **kwargs: Any) -> Tensor:
         """See mmcv; tensors of any floating dtype, computed and returned in float32."""
         kwargs = {
             name: x.float() if torch.is_tensor(x) and x.is_floating_point() else x

@@ -118,7 +118,7 @@ class DefocusClsHead(ClsHead):
 
     @staticmethod
     def _target(data_samples: list[DataSample]) -> Tensor:
-        """Stacks soft targets, which batch augmentation makes, or hard labels."""
+        """Returns soft targets `(B, K)`, which batch augmentation makes, or labels `(B,)`."""
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
         return torch.cat([sample.gt_label for sample in data_samples])
@@ -140,7 +140,7 @@ def unpack_tokens(feats: Features) -> ClsAndTokens:
 
 
 def mmpretrain_loss(loss: dict | None) -> dict:
-    """Returns the config of a loss, whose name means MMPretrain's under every default scope."""
+    """Returns the config of a loss whose name means MMPretrain's under every default scope."""
     return {'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})}
 
 

@@ -45,7 +45,7 @@ class AverageClsHead(LinearClsHead):
         )
 
     def pre_logits(self, feats: Features) -> Tensor:
-        """Returns what is classified, `(B, C)`, from `((cls, tokens),)`."""
+        """Returns the average token, `(B, C)`, from `((cls, tokens),)`."""
         _, tokens = unpack_tokens(feats)
         return tokens.mean(1)
 
@@ -60,6 +60,6 @@ class ClsAndAverageClsHead(AverageClsHead):
     vectors: ClassVar[int] = 2
 
     def pre_logits(self, feats: Features) -> Tensor:
-        """Returns what is classified, `(B, 2 C)`, from `((cls, tokens),)`."""
+        """Returns CLS beside the average token, `(B, 2 C)`, from `((cls, tokens),)`."""
         cls_token, tokens = unpack_tokens(feats)
         return torch.cat((cls_token, tokens.mean(1)), dim=-1)

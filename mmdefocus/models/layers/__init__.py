@@ -13,6 +13,7 @@ from .bandpass import (
 )
 from .block import Block
 from .drop_path import DropPath
+from .mixer import Mixer
 from .mlp import MLP
 from .norm import LN2d, RMSNorm
 from .patch_embed import PatchEmbed
@@ -29,6 +30,7 @@ __all__ = [
     'LN2d',
     'LearnableDecay',
     'LearnableRotary',
+    'Mixer',
     'PatchEmbed',
     'RMSNorm',
     'RasterOrder',

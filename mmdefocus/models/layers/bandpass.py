@@ -59,7 +59,7 @@ DATA_DEPENDENT_FILTER = Filter(decay='data_dependent')
 
 
 class LearnableDecay(nn.Module):
-    """Decay rates λ = -exp(λ̂) with λ̂ learned (Section 5.1), negative whatever the optimizer does.
+    """Learned decay rates λ = -exp(λ̂) (Section 5.1), which no step of an optimizer makes positive.
 
     Args:
         rates: Initial |λ|, positive, any shape: `(D, N)` in Mamba, where λ is called A, and

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from .drop_path import DropPath
+from .mixer import Mixer
 
 
 class Block(nn.Module):
@@ -10,7 +11,7 @@ class Block(nn.Module):
 
     Args:
         norm: Normalises `(B, L, C)` for the mixer.
-        mixer: Mixes tokens; `(B, L, C)` in and out.
+        mixer: Mixes the tokens of `(B, L, C)`.
         mlp_norm: Normalises `(B, L, C)` for the MLP.
         mlp: Takes and returns `(B, L, C)`, token by token; None for a block without.
     """
@@ -18,7 +19,7 @@ class Block(nn.Module):
     def __init__(
         self,
         norm: nn.Module,
-        mixer: nn.Module,
+        mixer: Mixer,
         mlp_norm: nn.Module | None = None,
         mlp: nn.Module | None = None,
     ) -> None:
@@ -32,6 +33,6 @@ class Block(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Takes and returns `(B, L, C)`."""
         tokens = tokens + self.drop_path(self.mixer(self.norm(tokens)))
-        if self.mlp is not None:
+        if self.mlp_norm is not None and self.mlp is not None:
             tokens = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
         return tokens

@@ -1,4 +1,4 @@
-"""Sequence mixers: `mixer(tokens)` with `(B, L, C)` in and out, causal in L unless told."""
+"""Sequence mixers: `(B, L, C)` in and out, causal along L unless the docstring says otherwise."""
 
 from .attention import AttentionMixer
 from .bidirectional_mamba import BidirectionalMambaMixer

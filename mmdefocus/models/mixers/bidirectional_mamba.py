@@ -1,9 +1,10 @@
 """The Mamba mixer that reads in both directions (Vision Mamba, arXiv 2401.09417)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from ..layers import Filter
 from .mamba import MambaMixer
 
 
@@ -17,7 +18,7 @@ class BidirectionalMambaMixer(MambaMixer):
         settings: Those of `MambaMixer`, for both directions.
     """
 
-    def __init__(self, **settings: int | Filter) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.reverse = MambaMixer(**settings)
         del self.reverse.in_proj, self.reverse.out_proj

@@ -2,11 +2,9 @@
 
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmdefocus.utils.checks import check_choice
-
-from ..layers import Filter, head_decay_rates, pair_frequencies
+from ..layers import Filter, Mixer, head_decay_rates, pair_frequencies
 
 
 class HeadInputs(NamedTuple):
@@ -25,7 +23,7 @@ class HeadInputs(NamedTuple):
     log_decay: Tensor
 
 
-class FilteredHeads(nn.Module):
+class FilteredHeads(Mixer):
     """Base of the mixers with a decay λ per head and a rotary embedding of queries and keys.
 
     Args:
@@ -34,15 +32,13 @@ class FilteredHeads(nn.Module):
         filter: The decay per head, and the rotary embedding of pairs of channels.
 
     Raises:
-        ValueError: If C does not divide into heads, or a head not into pairs, or heads cannot
-            have such a decay.
+        ValueError: If C does not divide into heads, or a head not into pairs.
     """
 
     decays = ('learnable', 'fixed', 'none')
 
     def __init__(self, embed_dims: int, num_heads: int, filter: Filter) -> None:
-        super().__init__()
-        check_choice('decay', filter.decay, self.decays)
+        super().__init__(filter)
         if embed_dims % num_heads:
             raise ValueError(f'num_heads: {num_heads} does not divide embed_dims {embed_dims}')
         head_dims = embed_dims // num_heads

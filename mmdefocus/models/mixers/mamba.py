@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from mmdefocus.ops import causal_conv1d, gated_selective_scan
 
-from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, rotary_frequencies
+from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, rotary_frequencies
 
 TIME_STEP_RANGE = (0.001, 0.1)
 
 
 class ScanInputs(NamedTuple):
-    """Inputs of a selective scan with the filter applied; the time steps are not finished.
+    """Inputs of the selective scan, with the filter applied.
 
     Attributes:
         u: `(B, L, D)`, after the convolution and SiLU.
@@ -36,7 +36,7 @@ class ScanInputs(NamedTuple):
     delta_softplus: bool
 
 
-class MambaMixer(nn.Module):
+class MambaMixer(Mixer):
     """Selective scan between a gated input and output projection, all in `(B, L, D)`.
 
     As released: the skip D and the gate z are applied after a group RMS normalisation of the
@@ -69,7 +69,7 @@ class MambaMixer(nn.Module):
         group_norm_size: int = 64,
         filter: Filter = DATA_DEPENDENT_FILTER,
     ) -> None:
-        super().__init__()
+        super().__init__(filter)
         if intermediate_size % group_norm_size:
             raise ValueError(
                 f'group_norm_size {group_norm_size} does not divide '

@@ -1,4 +1,4 @@
-"""The mixer of Eq. 9 in plain torch, a token at a time: what `MambaMixer` computes, to be read."""
+"""The mixer of Eq. 9 in plain torch: what `MambaMixer` computes, written to be read."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,12 @@ def reference_mamba_mixer(mixer: MambaMixer, tokens: Tensor) -> Tensor:
 
     D are the channels inside the mixer, K the width of the convolution, R the rank of the time
     steps, N the states per channel and G the channels of a group.
+
+    Raises:
+        ValueError: If the mixer has another filter.
     """
+    if mixer.decay is None or mixer.rope is None or not mixer.time_step_rank:
+        raise ValueError("mixer: expected decay='data_dependent' and a rotary embedding")
     batch, length, _ = tokens.shape
     inner, states, width = len(mixer.D), mixer.state_size, mixer.conv1d.kernel_size[0]
 

@@ -308,3 +308,10 @@ def test_rates_decay_layer_by_layer_with_the_constructor_of_mmpretrain(build):
             part = name.removeprefix('backbone.')
             key = next((key for key in expected if part.startswith(f'{key}.')), None)
             assert rates[name] == (1.0 if name.startswith('head.') else expected.get(key, 0.0625))
+
+
+def test_blocks_are_tapped_inside_of_a_larger_model(build):
+    backbone = build()
+    with backbone.tapped() as taps:
+        torch.nn.Sequential(backbone)(images_of(2))
+    assert {taps[f'layer{layer}.output'].shape for layer in (1, 2, 3)} == {(2, 17, 16)}

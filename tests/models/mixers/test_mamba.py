@@ -4,13 +4,9 @@ import torch.nn.functional as F
 from mmdefocus.models.layers import Filter
 from mmdefocus.models.mixers import MambaMixer
 
-SIZES = {
-    'embed_dims': 12,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 3,
-    'group_norm_size': 16,
-}
+SIZES = dict(
+    embed_dims=12, intermediate_size=32, state_size=4, time_step_rank=3, group_norm_size=16
+)
 
 
 def test_time_steps_rise_with_the_channel_from_a_thousandth_to_a_tenth():
