@@ -144,9 +144,13 @@ class MambaMixer(Mixer):
             delta_softplus=x.delta_softplus,
         )
 
+    def convolve(self, u: Tensor) -> Tensor:
+        """Applies the causal convolution and SiLU to `(B, L, D)`."""
+        return causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
+
     def prepare(self, u: Tensor) -> ScanInputs:
         """Turns u `(B, L, D)`, a half of the input projection, into the inputs of the scan."""
-        u = causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
+        u = self.convolve(u)
         time_step, BC = self.x_proj(u).split([self.time_step_rank, 2 * self.state_size], dim=-1)
         BC = BC.unflatten(-1, (2, self.state_size)).transpose(1, 2)  # (B, 2, L, N)
         if self.rope is not None:
