@@ -164,7 +164,7 @@ def test_the_backward_keeps_no_logits(fast_backend, kept_for_backward):
 
 def test_custom_operator_keeps_the_rules_of_torch():
     inputs = [x.requires_grad_() for x in make_inputs(length=130)]
-    torch.library.opcheck(torch.ops.mmdefocus.decayed_attention, (*inputs, True))
+    torch.library.opcheck(torch.ops.mmdefocus.decayed_attention_fused, (*inputs, True))
 
 
 @both_directions
