@@ -4,6 +4,7 @@ Batch and tokens may be none. Every other size is at least 1.
 """
 
 from collections.abc import Mapping
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -56,17 +57,21 @@ def check_group_size(group_size: int, channels: int) -> None:
 def _misfit(name: str, tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> str:
     """Says what was expected of an argument in view of those before it."""
     sizes: dict[str, int] = {}
-    sources = []
-    for before, tensor in tensors.items():
-        if before == name:
-            break
-        if set(dimensions[before]) - sizes.keys():
-            sources.append(f'{before} {tuple(tensor.shape)}')
-        sizes |= zip(dimensions[before], tensor.shape, strict=True)
-    expected = ', '.join(str(sizes.get(letter, letter)) for letter in dimensions[name])
-    expected += ',' * (len(dimensions[name]) == 1)
-    found = tuple(tensors[name].shape)
-    of = f' for {" and ".join(sources)}' if sources else ''
-    fixed = [letter for letter in dimensions[name] if letter not in MAY_BE_EMPTY + ''.join(sizes)]
-    least = f' with {", ".join(fixed)} >= 1' if 0 in found else ''
-    return f'{name}: expected ({expected}){of}{least}, got {found}'
+    sources: dict[str, str] = {}  # the argument that gives a letter its size
+    for before in takewhile(lambda before: before != name, tensors):
+        for letter, size in zip(dimensions[before], tensors[before].shape, strict=True):
+            sizes.setdefault(letter, size)
+            sources.setdefault(letter, before)
+    letters, found = dimensions[name], tuple(tensors[name].shape)
+    expected = ', '.join(str(sizes.get(letter, letter)) for letter in letters)
+    named = dict.fromkeys(sources[letter] for letter in letters if letter in sources)
+    of = ' and '.join(f'{source} {tuple(tensors[source].shape)}' for source in named)
+    positive = [letter for letter in letters if letter not in MAY_BE_EMPTY and letter not in sizes]
+    return ''.join(
+        (
+            f'{name}: expected ({expected}{"," * (len(letters) == 1)})',
+            f' for {of}' * bool(of),
+            f' with {", ".join(positive)} >= 1' * (0 in found and bool(positive)),
+            f', got {found}',
+        )
+    )

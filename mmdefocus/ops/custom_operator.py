@@ -22,7 +22,7 @@ def custom_operator(
     name: str,
     forward: Callable[..., Outputs],
     backward: Callable[..., tuple[Tensor, ...]],
-    outputs: Callable[..., Outputs],
+    outputs: Callable[..., Outputs] | None = None,
     *,
     kept: int = 0,
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
@@ -38,7 +38,8 @@ def custom_operator(
         forward: Returns the output, alone or followed by what the backward needs.
         backward: Takes the arguments of `forward`, the last `kept` of its outputs, and the gradient
             of its first. Returns a gradient for each argument that is a tensor.
-        outputs: Takes the arguments of `forward`; returns its outputs, uninitialised.
+        outputs: Takes the arguments of `forward`; returns its outputs, uninitialised. By default
+            there is one, like a gradient of the first argument.
         kept: How many outputs the backward needs. All but the first output have no gradient.
         empty: Returns the gradient of an argument, uninitialised, in the layout of `backward`.
         device_types: The type of the only devices that it runs on; or None, if it runs on all.
@@ -60,7 +61,7 @@ def custom_operator(
         schema=f'({parameters}{saved}, Tensor gradient) -> ({gradients})',
         **options,
     )
-    run.register_fake(outputs)
+    run.register_fake(outputs or (lambda first, *_: empty(first)))
     run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in tensors))
 
     def setup_context(ctx: Any, inputs: tuple, output: Outputs) -> None:

@@ -181,14 +181,6 @@ def test_gradcheck(backend, group_size):
     assert gradcheck(lambda *x: run(*x, group_size, 0.1), inputs, fast_mode=True)
 
 
-def test_double_backward_is_a_clear_error(fast_backend):
-    inputs = [x.requires_grad_() for x in make_inputs(length=5)]
-    y = gated_selective_scan(*inputs, GROUP, backend=fast_backend)
-    grad = torch.autograd.grad(y.sum(), inputs[0], create_graph=True)[0]
-    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
-        grad.sum().backward()
-
-
 @needs_compiler
 def test_the_fused_kernel_keeps_the_output_of_the_scan_and_few_states(kept_for_backward):
     inputs = make_inputs(length=400, state=16)

@@ -12,6 +12,7 @@ from mmdefocus.ops.compiled.build import load_library
 from mmdefocus.ops.operator import Shape
 
 SHAPE = Shape(batch=2, length=23, channels=128, state=5)
+LONG = SHAPE._replace(length=140)  # several chunks and blocks
 FOLDER = Path(ops.__file__).parent
 BACKENDS = [
     (name, backend) for name, operator in operators().items() for backend in operator.backends
@@ -22,6 +23,13 @@ AVAILABLE = [
     if available_backends('cpu')[name][backend] == 'available'
 ]
 of_all = pytest.mark.parametrize('name', operators())
+of_fast = pytest.mark.parametrize(
+    ('name', 'backend'), [(name, backend) for name, backend in AVAILABLE if backend != 'naive']
+)
+of_registered = pytest.mark.parametrize(
+    ('name', 'backend'),
+    [pair for pair in AVAILABLE if hasattr(torch.ops.mmdefocus, '_'.join(pair))],
+)
 of_available = pytest.mark.parametrize(('name', 'backend'), AVAILABLE)
 
 
@@ -157,3 +165,54 @@ def test_replacements_run_whatever_backend_is_asked_for_and_then_no_more():
 def test_replacements_of_unknown_operators_are_refused():
     with pytest.raises(ValueError, match=r"^functions: .* got \['scan'\]"), replaced({'scan': abs}):
         pass
+
+
+class Call(torch.nn.Module):
+    """An operator as a module, its options fixed, its tensors by name."""
+
+    def __init__(self, name, options):
+        super().__init__()
+        self.function = operators()[name].function
+        self.options = options
+
+    def forward(self, **tensors):
+        return self.function(**tensors, **self.options)
+
+
+def split(arguments):
+    """Returns the tensors and the other arguments."""
+    tensors = {key: value for key, value in arguments.items() if isinstance(value, torch.Tensor)}
+    return tensors, {key: value for key, value in arguments.items() if key not in tensors}
+
+
+@of_registered
+def test_compiles_without_a_graph_break(name, backend):
+    tensors, options = split(example(name, LONG, torch.float64))
+    call = Call(name, options | {'backend': backend})
+    torch.compiler.reset()  # forgets the others, which have the same `forward`
+    compiled = torch.compile(call, fullgraph=True, backend='aot_eager')
+    leaves = [value.requires_grad_() for value in tensors.values()]
+    expected, found = call(**tensors), compiled(**tensors)
+    torch.testing.assert_close(found, expected)
+    expected_gradients = torch.autograd.grad(expected.square().sum(), leaves)
+    torch.testing.assert_close(
+        torch.autograd.grad(found.square().sum(), leaves), expected_gradients
+    )
+
+
+@of_all
+def test_exports(name):
+    tensors, options = split(example(name, LONG, torch.float64))
+    call = Call(name, options)
+    program = torch.export.export(call, (), tensors)
+    torch.testing.assert_close(program.module()(**tensors), call(**tensors))
+
+
+@of_fast
+def test_double_backward_is_a_clear_error(name, backend):
+    tensors, options = split(example(name))
+    leaves = [value.requires_grad_() for value in tensors.values()]
+    y = operators()[name].function(**tensors, **options, backend=backend)
+    gradient, *_ = torch.autograd.grad(y.square().sum(), leaves, create_graph=True)
+    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
+        gradient.sum().backward()

@@ -52,7 +52,7 @@ def test_auto_never_interprets():
         'from mmdefocus.ops import available_backends, retention; import torch; '
         'assert available_backends("cpu")["retention"]["triton"] == "available"; '
         'q = torch.ones(1, 1, 3, 2, requires_grad=True); '
-        'assert "triton" not in retention(q, q, q, -torch.ones(1)).grad_fn.name()'
+        'assert "triton" not in retention(q, q, q, -torch.ones(1)).grad_fn.__class__.__name__'
     )
     environment = os.environ | {'TRITON_INTERPRET': '1'}
     environment.pop('MMDEFOCUS_BACKEND', None)

@@ -16,10 +16,6 @@ def cpu_causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return y.to(x.dtype)
 
 
-def _outputs(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
-    return empty_contiguous(x)
-
-
 def _forward(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
     y = empty_contiguous(x)
     inputs = (Tasks.of(x), taps.shape[0], *strided(x), taps, bias)
@@ -37,5 +33,5 @@ def _backward(x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor) -> tuple[Tensor
 
 
 _convolve = custom_operator(
-    'causal_conv1d_cpu', _forward, _backward, _outputs, empty=empty_contiguous, device_types='cpu'
+    'causal_conv1d_cpu', _forward, _backward, empty=empty_contiguous, device_types='cpu'
 )

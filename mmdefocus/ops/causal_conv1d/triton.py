@@ -84,10 +84,6 @@ def _grid(x: Tensor) -> tuple[int, int, int]:
     return cdiv(length, TILE['BLOCK_T']), cdiv(channels, TILE['BLOCK_D']), batch
 
 
-def _outputs(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
-    return empty_contiguous(x)
-
-
 def _forward(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
     y = empty_contiguous(x)
     strides = (s for tensor in (x, y) for s in tensor.stride())
@@ -107,6 +103,4 @@ def _backward(x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor) -> tuple[Tensor
     return dx, dtaps.clone(), dbias.flatten()
 
 
-_convolve = custom_operator(
-    'causal_conv1d_triton', _forward, _backward, _outputs, empty=empty_contiguous
-)
+_convolve = custom_operator('causal_conv1d_triton', _forward, _backward, empty=empty_contiguous)

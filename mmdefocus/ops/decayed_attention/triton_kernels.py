@@ -39,6 +39,14 @@ def decayed_logits(
 
 
 @triton.jit
+def weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION: tl.constexpr):
+    """Returns the weights of a pair of blocks and the gradients of their decayed logits."""
+    weights = tl.exp2(logits - log_sum[:, None])
+    dweights = tl.dot(dy_r, tl.trans(v_c), input_precision=PRECISION)
+    return weights, weights * (dweights - dy_y[:, None])
+
+
+@triton.jit
 def attend(
     q, k, v, log_decay, y, log_sums, H, L, K, V,
     q_b, q_h, q_l, q_d, k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d, y_b, y_h, y_l, y_d,
@@ -108,9 +116,7 @@ def query_gradients(
         logits, distance, decay = decayed_logits(
             q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
         )
-        weights = tl.exp2(logits - log_sum[:, None])
-        dweights = tl.dot(dy_r, tl.trans(v_c), input_precision=PRECISION)
-        dlogits = weights * (dweights - dy_y[:, None])
+        _, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
         finite = tl.where(logits == float('-inf'), 0, logits) * LN_2
         drate += tl.sum(distance * dlogits * finite, 1)
         dq_r += tl.dot(dlogits * decay, k_c, input_precision=PRECISION)
@@ -151,9 +157,7 @@ def key_gradients(
         logits, _, decay = decayed_logits(
             q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
         )
-        weights = tl.exp2(logits - log_sum[:, None])
-        dweights = tl.dot(dy_r, tl.trans(v_c), input_precision=PRECISION)
-        dlogits = weights * (dweights - dy_y[:, None])
+        weights, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
         dv_c += tl.dot(tl.trans(weights), dy_r, input_precision=PRECISION)
         dk_c += tl.dot(tl.trans(dlogits * decay), q_r, input_precision=PRECISION)
     store_block(dk + b * dk_b + head * dk_h, dk_c * scale, columns, d, dk_l, dk_d, L, K)

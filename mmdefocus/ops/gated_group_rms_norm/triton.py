@@ -21,6 +21,16 @@ def triton_gated_group_rms_norm(
 
 
 @triton.jit
+def places(tokens, L, group_size, BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr):
+    """Returns image, token and channel of the numbers of a program, and which of them there are."""
+    token = tl.program_id(0).to(tl.int64) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
+    member = tl.arange(0, BLOCK_G)[None, :]
+    in_group = member < group_size
+    d = tl.program_id(1) * group_size + member
+    return token // L, token % L, d, (token < tokens) & in_group, in_group
+
+
+@triton.jit
 def forward(
     y, u, D, z, out,
     eps, tokens, L, group_size,
@@ -29,16 +39,11 @@ def forward(
 ):  # fmt: skip
     """A group of channels of a block of tokens; the sums are in the dtype of `D`."""
     wide = D.dtype.element_ty
-    token = tl.program_id(0).to(tl.int64) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    member = tl.arange(0, BLOCK_G)[None, :]
-    d = tl.program_id(1) * group_size + member
-    b = token // L
-    t = token % L
-    inside = (token < tokens) & (member < group_size)
+    b, t, d, inside, in_group = places(tokens, L, group_size, BLOCK_T, BLOCK_G)
     y_t = tl.load(y + b * y_b + t * y_l + d * y_d, inside, 0).to(wide)
     u_t = tl.load(u + b * u_b + t * u_l + d * u_d, inside, 0).to(wide)
     z_t = tl.load(z + b * z_b + t * z_l + d * z_d, inside, 0).to(wide)
-    skip = tl.load(D + d, member < group_size, 0)
+    skip = tl.load(D + d, in_group, 0)
     normed = y_t * tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)
     result = (normed + u_t * skip) * (z_t * tl.sigmoid(z_t))
     tl.store(out + b * out_b + t * out_l + d * out_d, result, inside)
@@ -54,17 +59,12 @@ def backward(
 ):  # fmt: skip
     """As the forward; dy, du and dz share their strides, dD `(blocks of tokens, D)` is partial."""
     wide = D.dtype.element_ty
-    token = tl.program_id(0).to(tl.int64) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    member = tl.arange(0, BLOCK_G)[None, :]
-    d = tl.program_id(1) * group_size + member
-    b = token // L
-    t = token % L
-    inside = (token < tokens) & (member < group_size)
+    b, t, d, inside, in_group = places(tokens, L, group_size, BLOCK_T, BLOCK_G)
     y_t = tl.load(y + b * y_b + t * y_l + d * y_d, inside, 0).to(wide)
     u_t = tl.load(u + b * u_b + t * u_l + d * u_d, inside, 0).to(wide)
     z_t = tl.load(z + b * z_b + t * z_l + d * z_d, inside, 0).to(wide)
     dout_t = tl.load(dout + b * dout_b + t * dout_l + d * dout_d, inside, 0).to(wide)
-    skip = tl.load(D + d, member < group_size, 0)
+    skip = tl.load(D + d, in_group, 0)
 
     scale = tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)
     normed = y_t * scale
@@ -79,7 +79,7 @@ def backward(
     tl.store(dz + place, dgate * sigmoid * (1 + z_t * (1 - sigmoid)), inside)
     partial = tl.sum(dsum * u_t, 0, keep_dims=True)
     channels = tl.num_programs(1) * group_size
-    tl.store(dD + tl.program_id(0) * channels + d, partial, member < group_size)
+    tl.store(dD + tl.program_id(0) * channels + d, partial, in_group)
 
 
 def _outputs(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: float) -> Tensor:

@@ -15,10 +15,6 @@ def cpu_rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return _norm(wide_x, weight, eps).to(x.dtype)
 
 
-def _outputs(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    return empty_contiguous(x)
-
-
 def _forward(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     y = empty_contiguous(x)
     call('rms_norm_forward', x.dtype, Tasks.of(x), eps, *strided(x), weight, *strided(y))
@@ -34,5 +30,5 @@ def _backward(x: Tensor, weight: Tensor, eps: float, dy: Tensor) -> tuple[Tensor
 
 
 _norm = custom_operator(
-    'rms_norm_cpu', _forward, _backward, _outputs, empty=empty_contiguous, device_types='cpu'
+    'rms_norm_cpu', _forward, _backward, empty=empty_contiguous, device_types='cpu'
 )
