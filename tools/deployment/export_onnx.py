@@ -21,7 +21,7 @@ from mmdefocus.apis.inference import build_predictor
 from mmdefocus.engine.config import command_line as cli
 from mmdefocus.engine.config.check import check_keys
 from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.ops.export import exportable
+from mmdefocus.ops import exportable
 from mmdefocus.utils.errors import InputError, one_line_errors
 from mmdefocus.utils.files import replacing
 
