@@ -34,13 +34,26 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
             fits &= sizes.setdefault(letter, size) == size and (size > 0 or letter in MAY_BE_EMPTY)
         if not fits:
             raise ValueError(_misfit(name, tensors, dimensions))
-        if tensor.dtype not in DTYPES:
-            allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
-            raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
+        _check_dtype(name, tensor)
         if tensor.device != device:
             raise ValueError(
                 f'{name}: expected the device of {first}, {device}, got {tensor.device}'
             )
+
+
+def check_state(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> None:
+    """Checks an initial state, if there is one, against the shape that other arguments give it.
+
+    Raises:
+        ValueError: If it has another shape, no floating dtype, or is not on the device of `like`.
+    """
+    if state is None:
+        return
+    if state.shape != shape:
+        raise ValueError(f'initial_state: expected {shape}, got {tuple(state.shape)}')
+    _check_dtype('initial_state', state)
+    if state.device != like.device:
+        raise ValueError(f'initial_state: expected the device {like.device}, got {state.device}')
 
 
 def check_group_size(group_size: int, channels: int) -> None:
@@ -51,6 +64,12 @@ def check_group_size(group_size: int, channels: int) -> None:
     """
     if group_size < 1 or channels % group_size:
         raise ValueError(f'group_size: expected a divisor of D = {channels}, got {group_size}')
+
+
+def _check_dtype(name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in DTYPES:
+        allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
+        raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
 
 
 def _misfit(name: str, tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> str:

@@ -24,6 +24,7 @@ def custom_operator(
     backward: Callable[..., tuple[Tensor, ...]],
     outputs: Callable[..., Outputs] | None = None,
     *,
+    results: int = 1,
     kept: int = 0,
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
     device_types: str | None = None,
@@ -37,10 +38,12 @@ def custom_operator(
         name: The name of the operator and that of the backend, joined by an underscore.
         forward: Returns the output, alone or followed by what the backward needs.
         backward: Takes the arguments of `forward`, the last `kept` of its outputs, and the gradient
-            of its first. Returns a gradient for each argument that is a tensor.
+            of its result; of several, those that there are, and None for the others. Returns a
+            gradient for each argument that may be a tensor, `first.new_empty(0)` where it is None.
         outputs: Takes the arguments of `forward`; returns its outputs, uninitialised. By default
             there is one, like a gradient of the first argument.
-        kept: How many outputs the backward needs. All but the first output have no gradient.
+        results: How many outputs have a gradient, from the first on.
+        kept: How many outputs the backward needs, up to the last.
         empty: Returns the gradient of an argument, uninitialised, in the layout of `backward`.
         device_types: The type of the only devices that it runs on; or None, if it runs on all.
         schema: That of `forward`, where its annotations do not tell it.
@@ -50,6 +53,9 @@ def custom_operator(
     types = [parameter.split()[0] for parameter in parameters.split(', ')]
     tensors = [place for place, type_ in enumerate(types) if type_ in _TENSORS]
     saved = ''.join(f', Tensor saved_{i}' for i in range(kept))
+    given = ', Tensor gradient'
+    if results > 1:
+        given = ''.join(f', Tensor? gradient_{i}' for i in range(results))
     gradients = ', '.join(['Tensor'] * len(tensors))
 
     define = torch.library.custom_op
@@ -58,11 +64,16 @@ def custom_operator(
     run_backward = define(
         f'mmdefocus::{name}_backward',
         backward,
-        schema=f'({parameters}{saved}, Tensor gradient) -> ({gradients})',
+        schema=f'({parameters}{saved}{given}) -> ({gradients})',
         **options,
     )
     run.register_fake(outputs or (lambda first, *_: empty(first)))
-    run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in tensors))
+    run_backward.register_fake(
+        lambda first, *others: tuple(
+            first.new_empty(0) if x is None else empty(x)
+            for x in ((first, *others)[place] for place in tensors)
+        )
+    )
 
     def setup_context(ctx: Any, inputs: tuple, output: Outputs) -> None:
         ctx.set_materialize_grads(False)  # what is kept has no gradient, and zeros cost memory
@@ -70,16 +81,17 @@ def custom_operator(
         ctx.save_for_backward(*(inputs[i] for i in tensors), *results[len(results) - kept :])
         ctx.options = [None if i in tensors else value for i, value in enumerate(inputs)]
 
-    def differentiate(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        if gradient is None:
+    def differentiate(ctx: Any, *output_gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = output_gradients[:results]
+        if all(gradient is None for gradient in given):
             return (None,) * len(types)
         arguments = list(ctx.options)
         for place, tensor in zip(tensors, ctx.saved_tensors, strict=False):
             arguments[place] = tensor
         saved = ctx.saved_tensors[len(tensors) :]
         found: list[Tensor | None] = [None] * len(types)
-        for place, part in zip(tensors, run_backward(*arguments, *saved, gradient), strict=True):
-            found[place] = part
+        for place, part in zip(tensors, run_backward(*arguments, *saved, *given), strict=True):
+            found[place] = None if arguments[place] is None else part
         return tuple(found)
 
     run.register_autograd(differentiate, setup_context=setup_context)

@@ -13,6 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+# what is computed; from an initial state, the final one as well
+Outputs = Tensor | tuple[Tensor, Tensor]
+
 
 class Shape(NamedTuple):
     """Batch, tokens, channels inside the mixer, states per channel: the sizes of an example."""
@@ -54,7 +57,7 @@ class Backend:
             devices and shapes only.
     """
 
-    run: Callable[..., Tensor]
+    run: Callable[..., Outputs]
     why_not: Callable[[torch.device], str | None] = everywhere
     suits: Callable[..., bool] = always
 
@@ -76,21 +79,24 @@ class Operator:
             calls. A multiplication, an addition and an exponential count one each; norms, gates
             and activations do not count, as in `torch.utils.flop_counter`.
         output_like: The position of the argument whose shape and dtype the output has.
+        with_state: The public function that begins at a state and returns the final one, of an
+            operator along a sequence that has a state. Its backends are the same.
     """
 
     function: Callable[..., Tensor]
     backends: Mapping[str, Backend]
-    exportable: Callable[..., Tensor]
+    exportable: Callable[..., Outputs]
     example: Callable[[Shape, torch.dtype], dict[str, object]]
     cost: Callable[..., int] | None = None
     output_like: int = 0
+    with_state: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     @property
     def name(self) -> str:
         """The name of the public function."""
         return self.function.__name__
 
-    def run(self, *arguments: object, backend: str = 'auto') -> Tensor:
+    def run(self, *arguments: object, backend: str = 'auto') -> Outputs:
         """Computes checked arguments with a backend of the operator.
 
         Args:
@@ -107,7 +113,7 @@ class Operator:
 
 
 _OPERATORS: dict[str, Operator] = {}
-_REPLACED: dict[str, Callable[..., Tensor]] = {}
+_REPLACED: dict[str, Callable[..., Outputs]] = {}
 
 
 def register(operator: Operator) -> None:
@@ -120,7 +126,7 @@ def operators() -> dict[str, Operator]:
     return dict(_OPERATORS)
 
 
-def run(name: str, backend: str, *arguments: object) -> Tensor:
+def run(name: str, backend: str, *arguments: object) -> Outputs:
     """Computes checked arguments with what is in the place of an operator, see `Operator.run`."""
     if name in _REPLACED:
         return _REPLACED[name](*arguments)
@@ -128,7 +134,7 @@ def run(name: str, backend: str, *arguments: object) -> Tensor:
 
 
 @contextmanager
-def replaced(functions: Mapping[str, Callable[..., Tensor]]) -> Iterator[None]:
+def replaced(functions: Mapping[str, Callable[..., Outputs]]) -> Iterator[None]:
     """Within it, functions take the place of operators, whatever backend is asked for.
 
     Args:

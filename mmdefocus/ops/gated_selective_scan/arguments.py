@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..arguments import check_group_size, check_tensors
+from ..arguments import check_group_size, check_state, check_tensors
 
 DIMENSIONS = {
     'u': 'BLD',
@@ -16,11 +16,15 @@ DIMENSIONS = {
     'D': 'D',
     'z': 'BLD',
     'delta_bias': 'D',
+    'initial_state': 'BDN',
 }
 
 
 class GatedScan(NamedTuple):
-    """What `gated_selective_scan` is given, and what its backends take, see there."""
+    """What `gated_selective_scan` is given, and what its backends take, see there.
+
+    With an initial state the backends return the final one as well.
+    """
 
     u: Tensor
     delta: Tensor
@@ -33,6 +37,7 @@ class GatedScan(NamedTuple):
     eps: float
     delta_bias: Tensor | None
     delta_softplus: bool
+    initial_state: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -50,5 +55,7 @@ class GatedScan(NamedTuple):
         Raises:
             ValueError: If they do not fit.
         """
-        check_tensors(self.tensors(), DIMENSIONS)
+        others = self._replace(initial_state=None)
+        check_tensors(others.tensors(), DIMENSIONS)
         check_group_size(self.group_size, self.u.shape[2])
+        check_state(self.initial_state, (self.u.shape[0], *self.A.shape), self.u)
