@@ -86,9 +86,12 @@ def custom_operator(
         if all(gradient is None for gradient in given):
             return (None,) * len(types)
         arguments = list(ctx.options)
-        for place, tensor in zip(tensors, ctx.saved_tensors, strict=False):
+        kept_tensors = (
+            ctx.saved_tensors
+        )  # asked for once: with checkpointing there is no second time
+        for place, tensor in zip(tensors, kept_tensors, strict=False):
             arguments[place] = tensor
-        saved = ctx.saved_tensors[len(tensors) :]
+        saved = kept_tensors[len(tensors) :]
         found: list[Tensor | None] = [None] * len(types)
         for place, part in zip(tensors, run_backward(*arguments, *saved, *given), strict=True):
             found[place] = None if arguments[place] is None else part
