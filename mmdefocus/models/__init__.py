@@ -10,12 +10,14 @@ from .backbones import BidirectionalMamba, DefocusMamba, DefocusRetNet, DefocusV
 from .encoder import SequenceEncoder
 from .layers import LN2d
 from .necks import SimpleFPN
+from .stream import ImageStream
 
 __all__ = [
     'BidirectionalMamba',
     'DefocusMamba',
     'DefocusRetNet',
     'DefocusViT',
+    'ImageStream',
     'LN2d',
     'SequenceEncoder',
     'SimpleFPN',
