@@ -11,10 +11,7 @@ from ...utils.errors import InputError
 
 
 def set_work_dir(cfg: Config, folder: str | None) -> None:
-    """Sets the folder of logs and checkpoints: this one, that of the config, or the default.
-
-    The default is `work_dirs/` and the name of the config.
-    """
+    """Sets the folder of logs and checkpoints, by default that of the config or its name."""
     cfg.work_dir = folder or cfg.get('work_dir') or f'./work_dirs/{Path(cfg.filename).stem}'
 
 
