@@ -38,7 +38,7 @@ class OptionsAction(DictAction):
     ) -> None:
         for value in values:
             if '=' not in value.lstrip('='):
-                raise InputError(f'{option_string}: expected KEY=VALUE, found {value!r}')
+                raise InputError(f'{option_string}: expected KEY=VALUE, got {value!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:
