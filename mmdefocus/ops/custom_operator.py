@@ -73,12 +73,13 @@ def custom_operator(
     def differentiate(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if gradient is None:
             return (None,) * len(types)
+        saved = ctx.saved_tensors  # once, since under recomputation an access takes them out
         arguments = list(ctx.options)
-        for place, tensor in zip(tensors, ctx.saved_tensors, strict=False):
+        for place, tensor in zip(tensors, saved, strict=False):
             arguments[place] = tensor
-        saved = ctx.saved_tensors[len(tensors) :]
+        parts = run_backward(*arguments, *saved[len(tensors) :], gradient)
         found: list[Tensor | None] = [None] * len(types)
-        for place, part in zip(tensors, run_backward(*arguments, *saved, gradient), strict=True):
+        for place, part in zip(tensors, parts, strict=True):
             found[place] = part
         return tuple(found)
 
