@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
 import yaml
+
+from mmdefocus import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -21,6 +24,18 @@ def package(tmp_path_factory) -> Path:
 def test_sources_of_the_kernels_are_there(package):
     sources = {path.relative_to(ROOT / 'mmdefocus') for path in ROOT.glob('mmdefocus/ops/**/*.cpp')}
     assert sources and all((package / path).is_file() for path in sources)
+
+
+def test_type_checkers_are_told_that_the_package_is_typed(package):
+    assert (package / 'py.typed').is_file()
+
+
+def test_metadata_names_version_license_and_requirements(package):
+    header = HeaderParser().parsestr((package.parent / 'mmdefocus.egg-info/PKG-INFO').read_text())
+    assert (header['Name'], header['Version']) == ('mmdefocus', __version__)
+    assert header['License-Expression'] == 'Apache-2.0'
+    assert header['Requires-Python'] == '>=3.10'
+    assert 'torch' in header.get_all('Requires-Dist')
 
 
 def test_mim_finds_every_config_of_the_model_index(package):
