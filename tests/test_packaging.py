@@ -43,3 +43,7 @@ def test_mim_finds_every_config_of_the_model_index(package):
     for metafile in index['Import']:
         models = yaml.safe_load((package / '.mim' / metafile).read_text())['Models']
         assert models and all((package / '.mim' / model['Config']).is_file() for model in models)
+
+
+def test_the_citation_names_this_version():
+    assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == __version__
