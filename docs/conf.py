@@ -65,9 +65,15 @@ def bars_as_text(app: Sphinx, what: str, name: str, obj: object, options: object
     lines[:] = [re.sub(r'(`[^`]*`)|\|', lambda m: m[1] or r'\|', line) for line in lines]
 
 
+def skip_fields(app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object):
+    """Leaves out the fields of a NamedTuple one by one: the docstring of the class has them."""
+    return True if type(obj).__name__ == '_tuplegetter' else None
+
+
 def setup(app: Sphinx) -> None:
     """Registers the renderer of formulas and the reading of docstrings."""
     app.connect('autodoc-process-docstring', bars_as_text)
+    app.connect('autodoc-skip-member', skip_fields)
     app.add_html_math_renderer('mathml', (inline_math, None), (displayed_math, None))
 
 
