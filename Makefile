@@ -6,6 +6,7 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint requirements/constraints.txt
+CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # each compiler job of mmcv takes up to 2 GB of memory
 export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
@@ -37,10 +38,13 @@ test: setup lint
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
+	@$(BIN)/mypy
 
 format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP)
 
 docs: setup
 	@$(PIP) -r requirements/docs.txt
