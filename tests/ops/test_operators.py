@@ -40,12 +40,16 @@ def example(name, shape=SHAPE, dtype=torch.float32):
     return operators()[name].example(shape, dtype)
 
 
+def is_real(value):
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
 def values_and_gradients(name, arguments, **options):
     leaves = {
-        key: value.detach().requires_grad_() if isinstance(value, torch.Tensor) else value
+        key: value.detach().requires_grad_() if is_real(value) else value
         for key, value in arguments.items()
     }
-    tensors = [value for value in leaves.values() if isinstance(value, torch.Tensor)]
+    tensors = [value for value in leaves.values() if is_real(value)]
     y = operators()[name].function(**leaves, **options)
     return y, torch.autograd.grad(y.sum(), tensors, materialize_grads=True, allow_unused=True)
 
@@ -134,10 +138,7 @@ def test_the_exportable_form_gives_what_the_naive_backend_gives(name, monkeypatc
 @of_all
 def test_the_naive_backend_sums_in_float32_at_least(name):
     arguments = example(name, dtype=torch.bfloat16)
-    wide = {
-        key: value.float() if isinstance(value, torch.Tensor) else value
-        for key, value in arguments.items()
-    }
+    wide = {key: value.float() if is_real(value) else value for key, value in arguments.items()}
     function = operators()[name].function
     expected = function(**wide, backend='naive').bfloat16()
     assert torch.equal(function(**arguments, backend='naive'), expected)
@@ -158,7 +159,7 @@ def test_no_tokens_are_no_result_and_gradients_of_zero(name, backend, empty):
 def test_dtypes_that_are_no_real_numbers_are_refused(name, backend, dtype):
     arguments = example(name)
     for key, value in arguments.items():
-        if isinstance(value, torch.Tensor):
+        if is_real(value):
             with pytest.raises(ValueError, match=f'^{key}: expected one of .*{dtype}'):
                 operators()[name].function(**arguments | {key: value.to(dtype)}, backend=backend)
 
