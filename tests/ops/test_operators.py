@@ -202,7 +202,7 @@ class Call(torch.nn.Module):
 
 def split(arguments):
     """Returns the tensors and the other arguments."""
-    tensors = {key: value for key, value in arguments.items() if isinstance(value, torch.Tensor)}
+    tensors = {key: value for key, value in arguments.items() if is_real(value)}
     return tensors, {key: value for key, value in arguments.items() if key not in tensors}
 
 
