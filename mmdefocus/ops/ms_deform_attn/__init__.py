@@ -9,6 +9,7 @@ from ..operator import Backend, Operator, Shape, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_ms_deform_attn
 from .naive import naive_ms_deform_attn
+from .pytorch import grid_sample_ms_deform_attn
 
 __all__ = ['ms_deform_attn']
 
@@ -100,6 +101,7 @@ register(
         backends={
             'cpu': Backend(cpu_ms_deform_attn, build.why_not),
             'triton': triton_backend('ms_deform_attn'),
+            'torch': Backend(grid_sample_ms_deform_attn),
             'naive': Backend(naive_ms_deform_attn),
         },
         exportable=naive_ms_deform_attn,
