@@ -130,6 +130,7 @@ def deformable_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor]
 
 
 def deformable(value: Tensor, locations: Tensor, weights: Tensor, backend: str) -> Tensor:
+    """Calls our operator with the levels of `PYRAMID`."""
     shapes = PYRAMID.to(value.device)
     return ops.ms_deform_attn(value, shapes, locations, weights, backend=backend)
 
@@ -193,7 +194,7 @@ def load_parts() -> Callable[..., Tensor]:
 
 
 def load_mmcv() -> Callable[..., Tensor]:
-    """mmcv's deformable attention in plain torch, which serves there on a CPU."""
+    """Deformable attention of mmcv in plain torch, which serves there on a CPU."""
     from mmcv.ops import multi_scale_deform_attn
 
     attend = inspect.unwrap(multi_scale_deform_attn.multi_scale_deformable_attn_pytorch)
