@@ -1,12 +1,15 @@
 """The runner of the command-line tools."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..checkpoints.checks import checked_load, pretrained_files
+from ..datasets.transforms.load_image import with_strict_loading
 
 
 class CheckedRunner(Runner):
@@ -14,8 +17,16 @@ class CheckedRunner(Runner):
 
     Weights of a checkpoint must fit: all of them for a test, a resumed training and a
     pre-trained part, at least some for `load_from`. The config in the work directory is replaced
-    when everything has been built and loaded, not before.
+    when everything has been built and loaded, not before. Images are loaded by `LoadImage`, also
+    where a pipeline names mmcv's loader.
     """
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | Mapping, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Builds a loader as MMEngine does, with strict loading of images."""
+        return Runner.build_dataloader(with_strict_loading(dataloader), seed, diff_rank_seed)
 
     def load_or_resume(self) -> None:
         """Loads the checkpoint, if there is one, and only then writes the config.
