@@ -1,7 +1,7 @@
 """Reads an annotation file in COCO format and refuses one that would be misread."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 from mmengine import fileio
 
 from ..utils.errors import InputError
+from ..utils.memory import garbage_collection_paused
 from .by_name import check_classes, require_names
 from .contents import Contents
 
@@ -28,7 +29,8 @@ def read_coco(path: str, backend_args: Mapping | None = None) -> dict:
             was expected there.
     """
     try:
-        content = json.loads(fileio.get(path, backend_args=backend_args))
+        with garbage_collection_paused():
+            content = json.loads(fileio.get(path, backend_args=backend_args))
     except (FileNotFoundError, IsADirectoryError) as error:
         raise InputError(f'{path}: no such annotation file') from error
     except ValueError as error:
@@ -94,7 +96,8 @@ def coco_contents(
     ids = frozenset(image['id'] for image in content['images'])
     contents = Contents(path, tuple(classes), order, ids=ids)
     sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
-    objects: dict[object, Counter] = {number: Counter() for number in sizes}
+    labels: defaultdict[object, list[int]] = defaultdict(list)
+    crowded = set()
     for annotation in content['annotations']:
         image, category = annotation['image_id'], annotation['category_id']
         if category not in label_of:
@@ -105,20 +108,20 @@ def coco_contents(
             contents.left_out[reason] += 1
         elif annotation['iscrowd']:
             contents.notes['crowd regions, which are ignored'] += 1
-            objects[image]['crowd'] += 1
+            crowded.add(image)
         else:
-            objects[image][label_of[category]] += 1
+            labels[image].append(label_of[category])
+    used: list[int] = []
     for image in content['images']:
-        if min(image['width'], image['height']) < min_size:
+        number, size = image['id'], (image['width'], image['height'])
+        if min(size) < min_size:
             contents.left_out[f'images with a side of less than {min_size} pixels'] += 1
-        elif needs_objects and not objects[image['id']]:
+        elif needs_objects and number not in labels and number not in crowded:
             contents.left_out['images without an object'] += 1
         else:
-            size = (image['width'], image['height'])
             contents.images.append((Path(folder, image['file_name']), size))
-            contents.objects.update(
-                {classes[label]: n for label, n in objects[image['id']].items() if label != 'crowd'}
-            )
+            used += labels.get(number, ())
+    contents.objects.update({classes[label]: count for label, count in Counter(used).items()})
     contents.notes += Counter(content['filled'])
     return contents
 

@@ -11,6 +11,7 @@ from ...checkpoints.checks import is_local
 from ...checkpoints.files import read_checkpoint
 from ...datasets.by_name import listed
 from ...utils.errors import InputError
+from ...utils.memory import garbage_collection_paused
 from .agreement import check_agreement
 from .reading import LOADERS, Part, declared_classes, leaves, read_loader
 from .report import open_images, show
@@ -40,7 +41,8 @@ def check_datasets(
         return {}
     begin, console = time.perf_counter(), Console()
     known: dict[str, Part] = {}
-    found = {name: read_loader(cfg, name, known) for name in loaders if cfg.get(name)}
+    with garbage_collection_paused():
+        found = {name: read_loader(cfg, name, known) for name in loaders if cfg.get(name)}
     show(found, console)
     check_agreement(cfg, found)
     if images:
