@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from .build import build_runner
 from .config.check import check_data, check_load_from, check_pretrained
+from .config.schedules import check_schedules
 from .data_check import check_class_names, check_datasets
 
 
@@ -15,9 +16,10 @@ def train(cfg: Config, look_at_data: bool = True) -> None:
         look_at_data: Whether to read and show the data before, see `check_datasets`.
 
     Raises:
-        InputError: If data or checkpoints are missing or do not fit.
+        InputError: If schedules, data or checkpoints are missing or do not fit.
     """
     loaders = ('train_dataloader', 'val_dataloader')
+    check_schedules(cfg)
     check_data(cfg, loaders)
     if look_at_data:
         check_datasets(cfg, loaders)

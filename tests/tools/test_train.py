@@ -197,3 +197,23 @@ def test_programming_errors_keep_their_traceback(workshop, monkeypatch):
     monkeypatch.setattr('mmdefocus.models.DefocusMamba.forward', lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         workshop.run('train', workshop.config())
+
+
+def test_averaged_weights_start_a_training_for_other_classes(workshop):
+    average = "\ncustom_hooks.append(dict(type='EMAHook'))\ntrain_cfg['max_epochs'] = 1\n"
+    workshop.run('train', workshop.config(average), '--work-dir', 'two')
+    (workshop.data / 'third').mkdir()
+    shutil.copy(workshop.data / 'dark' / '0.png', workshop.data / 'third' / '0.png')
+    three = "model['head']['num_classes'] = model['data_preprocessor']['num_classes'] = 3\n"
+    load = "load_from = 'two/epoch_1.pth'\n"
+    workshop.run('train', workshop.config(average + three + load), '--work-dir', 'three')
+    weights = torch.load('three/epoch_1.pth', weights_only=False)['state_dict']
+    assert weights['head.fc.weight'].shape == (3, 16)
+
+
+def test_training_looks_at_the_data_unless_it_is_told_not_to(workshop, capsys):
+    short = "train_cfg['max_epochs'] = 1\n"
+    workshop.run('train', workshop.config(short), '--work-dir', 'looked')
+    assert 'data checked in' in capsys.readouterr().out
+    workshop.run('train', workshop.config(short), '--work-dir', 'not', '--skip-data-check')
+    assert 'data checked in' not in capsys.readouterr().out

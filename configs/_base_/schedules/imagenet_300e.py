@@ -12,7 +12,9 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=5.0),
 )
 
-# First and last rate are not in the table: the released 5e-7 and 5e-6 for 512 images.
+# First and last rate are not in the table: the released 5e-7 and 5e-6 for 512 images. The last one
+# is a ratio: `eta_min` would be the same number for every group, whatever its `lr_mult`. The cosine
+# ends with `max_epochs`.
 param_scheduler = [
     dict(
         type='LinearLR',
@@ -24,10 +26,9 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        eta_min=1e-5,
+        eta_min_ratio=1e-2,
         by_epoch=True,
         begin=20,
-        end=300,
         convert_to_iter_based=True,
     ),
 ]

@@ -146,7 +146,7 @@ def with_strict_loading(node: object) -> object:
     Steps with arguments that `LoadImage` does not have stay as they are.
     """
     if isinstance(node, list | tuple):
-        return [with_strict_loading(child) for child in node]
+        return type(node)(with_strict_loading(child) for child in node)
     if not isinstance(node, dict):
         return node
     kind = node.get('type')
