@@ -3,9 +3,9 @@
 import shutil
 
 
-def test_the_splits_are_shown(workshop, capsys):
+def test_the_splits_are_shown(workshop, capfd):
     workshop.run('check_data', workshop.config(), '--images')
-    printed = capsys.readouterr().out
+    printed = capfd.readouterr().out
     assert 'train' in printed
     assert 'light' in printed
     assert 'data checked in' in printed

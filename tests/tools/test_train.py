@@ -211,9 +211,9 @@ def test_averaged_weights_start_a_training_for_other_classes(workshop):
     assert weights['head.fc.weight'].shape == (3, 16)
 
 
-def test_training_looks_at_the_data_unless_it_is_told_not_to(workshop, capsys):
+def test_training_looks_at_the_data_unless_it_is_told_not_to(workshop, capfd):
     short = "train_cfg['max_epochs'] = 1\n"
     workshop.run('train', workshop.config(short), '--work-dir', 'looked')
-    assert 'data checked in' in capsys.readouterr().out
+    assert 'data checked in' in capfd.readouterr().out
     workshop.run('train', workshop.config(short), '--work-dir', 'not', '--skip-data-check')
-    assert 'data checked in' not in capsys.readouterr().out
+    assert 'data checked in' not in capfd.readouterr().out
