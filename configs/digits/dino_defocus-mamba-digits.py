@@ -71,7 +71,7 @@ train_pipeline = [
 # mmdet's DetInferencer looks for `LoadImageFromFile` by its name.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(img_size, img_size), keep_ratio=True),
+    dict(type='ResizeToPixels', scale=(img_size, img_size), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',

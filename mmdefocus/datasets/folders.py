@@ -24,9 +24,7 @@ class FoldersByName(CustomDataset):
         InputError: If a folder is not in `classes`, there is no image, or `classes` is a text.
     """
 
-    def __init__(
-        self, *args, extensions: Sequence[str] = tuple(sorted(IMAGE_SUFFIXES)), **kwargs
-    ) -> None:
+    def __init__(self, *args, extensions: Sequence[str] = IMAGE_SUFFIXES, **kwargs) -> None:
         super().__init__(*args, extensions=extensions, **kwargs)
 
     def _find_samples(self) -> list:

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from .build import build_runner
 from .config.check import check_data, check_load_from, check_pretrained
 from .config.schedules import check_schedules
-from .data_check import check_class_names, check_datasets
+from .data_check import check_datasets, check_trained_classes
 
 
 def train(cfg: Config, look_at_data: bool = True) -> None:
@@ -43,5 +43,5 @@ def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
     check_load_from(cfg)
     found = check_datasets(cfg, ('test_dataloader',)) if look_at_data else {}
     for part in found.get('test_dataloader', ()):
-        check_class_names(cfg.load_from, part.where, part.names)
+        check_trained_classes(cfg.load_from, part.where, part.names)
     return build_runner(cfg).test()

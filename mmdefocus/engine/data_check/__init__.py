@@ -9,14 +9,13 @@ from rich.console import Console
 
 from ...checkpoints.checks import is_local
 from ...checkpoints.files import read_checkpoint
-from ...datasets.by_name import listed
-from ...utils.errors import InputError
+from ...datasets.config_parts import compare_classes
 from ...utils.memory import garbage_collection_paused
 from .agreement import check_agreement
-from .reading import LOADERS, Part, declared_classes, leaves, read_loader
+from .reading import LOADERS, Part, read_loader
 from .report import open_images, show
 
-__all__ = ['LOADERS', 'check_class_names', 'check_datasets', 'declared_classes', 'leaves']
+__all__ = ['LOADERS', 'check_datasets', 'check_trained_classes']
 
 
 def check_datasets(
@@ -51,7 +50,7 @@ def check_datasets(
     return found
 
 
-def check_class_names(checkpoint: str, where: str, names: Sequence[str] | None) -> None:
+def check_trained_classes(checkpoint: str, where: str, names: Sequence[str] | None) -> None:
     """Checks that a checkpoint was trained on the classes of a dataset, in their order.
 
     Nothing is compared where the checkpoint or the config does not name its classes.
@@ -64,13 +63,5 @@ def check_class_names(checkpoint: str, where: str, names: Sequence[str] | None) 
     Raises:
         InputError: Names the classes of both.
     """
-    if not names or not is_local(checkpoint):
-        return
-    meta = read_checkpoint(checkpoint).get('meta') or {}
-    trained = (meta.get('dataset_meta') or {}).get('classes')
-    if trained and tuple(trained) != tuple(names):
-        raise InputError(
-            f'checkpoint {checkpoint}: trained on classes {listed(trained)}, but those of {where} '
-            f'are {listed(names)}; give the dataset metainfo.classes as they were in training, and '
-            "type 'CocoByName' or 'FoldersByName'"
-        )
+    if is_local(checkpoint):
+        compare_classes(checkpoint, read_checkpoint(checkpoint), where, names)

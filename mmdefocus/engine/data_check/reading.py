@@ -1,7 +1,7 @@
 """Reads what the datasets of a config hold, as their classes would, but without images."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ...checkpoints.checks import is_local
-from ...datasets.by_name import check_classes, listed
+from ...datasets.by_name import listed
 from ...datasets.coco_file import coco_contents, read_coco
+from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
 from ...datasets.folder_contents import folder_contents, list_contents
 from ...utils.errors import InputError
@@ -38,16 +39,6 @@ class Part:
     contents: Contents | None
 
 
-def leaves(dataset: Mapping) -> Iterator[Mapping]:
-    """Yields a dataset of a config, or those inside it if it wraps others."""
-    inner = dataset.get('datasets') or [dataset.get('dataset')]
-    if inner == [None]:
-        yield dataset
-    else:
-        for child in inner:
-            yield from leaves(child)
-
-
 def read_loader(cfg: Config, loader: str, known: dict[str, Part]) -> list[Part]:
     """Reads the datasets of a loader; `known` keeps what was read, for other loaders.
 
@@ -70,22 +61,6 @@ def dataset_class(cfg: Config, dataset: Mapping) -> type | None:
         return kind
     with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
         return registry.get(kind)
-
-
-def declared_classes(dataset: Mapping) -> tuple[str, ...] | None:
-    """Returns the class names that a config gives to a dataset, None if it gives none.
-
-    Raises:
-        InputError: If they are no sequence of names. A text may be the name of a file with one
-            on each line, as in MMEngine.
-    """
-    given = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-    if given is None:
-        return None
-    if isinstance(given, str) and os.path.isfile(given):
-        given = Path(given).read_text(encoding='utf-8').split('\n')
-        given = [name for name in given if name]
-    return check_classes('dataset', given)
 
 
 def _read(cfg: Config, dataset: Mapping, where: str) -> Part:

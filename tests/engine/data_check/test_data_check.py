@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 import mmdefocus.datasets
 import mmdefocus.evaluation  # noqa: F401
-from mmdefocus.engine.data_check import check_class_names, check_datasets
+from mmdefocus.engine.data_check import check_datasets, check_trained_classes
 from mmdefocus.utils.errors import InputError
 
 CLASSES = ('circle', 'square')
@@ -279,7 +279,7 @@ def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
     path = str(tmp_path / 'other.pth')
     weights = {'weight': torch.zeros(1)}
     torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': CLASSES}}}, path)
-    check_class_names(path, 'test_dataloader.dataset', CLASSES)
-    check_class_names(path, 'test_dataloader.dataset', None)
+    check_trained_classes(path, 'test_dataloader.dataset', CLASSES)
+    check_trained_classes(path, 'test_dataloader.dataset', None)
     with pytest.raises(InputError, match=r"trained on classes 'circle', 'square', but those of"):
-        check_class_names(path, 'test_dataloader.dataset', CLASSES[::-1])
+        check_trained_classes(path, 'test_dataloader.dataset', CLASSES[::-1])
