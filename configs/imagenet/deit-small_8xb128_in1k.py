@@ -26,7 +26,10 @@ train_dataloader = dict(
     ),
 )
 
-optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(fused=True))
+# The gradient norm is bounded as for the De-focus models.
+optim_wrapper = dict(
+    type='BFloat16OptimWrapper', optimizer=dict(fused=True), clip_grad=dict(max_norm=20.0)
+)
 # mmpretrain's last rate is one number for all groups, whatever their `lr_mult`.
 cosine = dict(
     type='CosineAnnealingLR',
