@@ -8,7 +8,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.checks import checked_load, pretrained_files
+from ..checkpoints.checks import Tolerance, checked_load, pretrained_files
 from ..datasets.transforms.load_image import with_strict_loading
 from .hooks.non_finite_loss_hook import diverged
 
@@ -65,7 +65,7 @@ class CheckedRunner(Runner):
             InputError: If the checkpoint does not fit the model.
         """
         training = isinstance(self._train_loop, BaseLoop)
-        tolerate = 'partial' if training and not self._resume else 'nothing'
+        tolerate: Tolerance = 'partial' if training and not self._resume else 'nothing'
         with checked_load(self._bare_model, self._load_from or self.work_dir, tolerate):
             super().load_or_resume()
         super().dump_config()
