@@ -217,3 +217,54 @@ def test_training_looks_at_the_data_unless_it_is_told_not_to(workshop, capfd):
     assert 'data checked in' in capfd.readouterr().out
     workshop.run('train', workshop.config(short), '--work-dir', 'not', '--skip-data-check')
     assert 'data checked in' not in capfd.readouterr().out
+
+
+NEW_STYLE = """
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import DefaultSampler
+from mmengine.optim import OptimWrapper
+from mmpretrain.datasets import CustomDataset, PackInputs
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.models import ImageClassifier
+from torch.optim import AdamW
+
+from mmdefocus.models import DefocusClsHead, DefocusMamba
+
+default_scope = 'mmpretrain'
+arch = dict(
+    embed_dims=16, depth=2, intermediate_size=32, state_size=4, time_step_rank=2, group_norm_size=16
+)
+model = dict(
+    type=ImageClassifier,
+    data_preprocessor=dict(num_classes=2),
+    backbone=dict(
+        type=DefocusMamba, arch=arch, img_size=16, patch_size=8, out_type='cls_and_tokens'
+    ),
+    head=dict(type=DefocusClsHead, num_classes=2, in_channels=16),
+)
+dataset = dict(
+    type=CustomDataset,
+    data_root='{data}',
+    pipeline=[dict(type=LoadImageFromFile), dict(type=PackInputs)],
+)
+test_dataloader = dict(
+    batch_size=3,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dataset,
+)
+train_dataloader = test_dataloader
+train_cfg = dict(by_epoch=True, max_epochs=1)
+optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=AdamW, lr=1e-3))
+test_cfg = dict()
+test_evaluator = dict(type=Accuracy)
+"""
+
+
+def test_a_config_of_classes_trains_tests_and_infers(workshop):
+    (workshop.path / 'new.py').write_text(NEW_STYLE.replace('{data}', str(workshop.data)))
+    workshop.run('train', 'new.py', '--amp', '--work-dir', 'new')
+    workshop.run('test', 'new.py', 'new/epoch_1.pth')
+    with pytest.raises(SystemExit) as stop:
+        workshop.run('infer', workshop.data / 'dark', 'new.py', 'new/epoch_1.pth', '--out', 'out')
+    assert stop.value.code == 0

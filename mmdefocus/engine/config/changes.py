@@ -71,4 +71,4 @@ def draw_to(cfg: Config, folder: str) -> None:
     if scope not in ('mmdet', 'mmpretrain'):
         raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, got {scope!r}')
     hooks = list(cfg.get('custom_hooks') or [])
-    cfg.custom_hooks = [*hooks, dict(type='DrawHook', out_dir=folder)]
+    cfg.custom_hooks = [*hooks, dict(type='DrawHook', out_dir=os.path.abspath(folder))]
