@@ -51,7 +51,8 @@ def list_contents(path: str, folder: str, classes: Sequence[str]) -> Contents:
     Raises:
         InputError: If a line is something else, or a label has no class.
     """
-    contents, numbers = Contents(path, tuple(classes), tuple(classes)), Counter()
+    contents = Contents(path, tuple(classes), tuple(classes))
+    numbers: Counter[int] = Counter()
     for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), start=1):
         name, _, label = line.strip().rpartition(' ')
         if not name or not label.isdigit():

@@ -1,6 +1,7 @@
 """mmpretrain's folders of images with labels by name."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.datasets.custom import find_folders, get_samples
@@ -24,7 +25,9 @@ class FoldersByName(CustomDataset):
         InputError: If a folder is not in `classes`, there is no image, or `classes` is a text.
     """
 
-    def __init__(self, *args, extensions: Sequence[str] = IMAGE_SUFFIXES, **kwargs) -> None:
+    def __init__(
+        self, *args: Any, extensions: Sequence[str] = IMAGE_SUFFIXES, **kwargs: Any
+    ) -> None:
         super().__init__(*args, extensions=extensions, **kwargs)
 
     def _find_samples(self) -> list:

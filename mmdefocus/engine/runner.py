@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
@@ -46,7 +47,7 @@ class CheckedRunner(Runner):
                 raise
             raise diverged(self, 'the predictions are not finite') from error
 
-    def call_hook(self, fn_name: str, **kwargs) -> None:
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Calls the hooks as MMEngine does.
 
         A training that starts from a checkpoint, and does not resume it, begins its averages with

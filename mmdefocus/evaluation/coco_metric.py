@@ -1,5 +1,7 @@
 """mmdet's COCO metric with labels by name."""
 
+from typing import Any
+
 from mmdet.evaluation import CocoMetric
 
 from ..datasets.coco import CocoFile
@@ -19,7 +21,7 @@ class CocoMetricByName(CocoMetric):
         InputError: If the file is no COCO file (see `read_coco`) or lacks a class.
     """
 
-    def __init__(self, ann_file: str | None = None, **kwargs) -> None:
+    def __init__(self, ann_file: str | None = None, **kwargs: Any) -> None:
         super().__init__(ann_file=None, **kwargs)
         if ann_file is not None:
             self._coco_api = CocoFile(ann_file)

@@ -70,9 +70,9 @@ def _check_labels(found: Mapping[str, Sequence[Part]]) -> None:
     """Refuses loaders in which a number stands for different classes."""
     parts = [part for parts in found.values() for part in parts]
     named = [(part, part.contents.labels if part.contents else part.names) for part in parts]
-    named = [(part, labels) for part, labels in named if labels]
-    for part, labels in named[1:]:
-        first, expected = named[0]
+    known = [(part, labels) for part, labels in named if labels]
+    for part, labels in known[1:]:
+        first, expected = known[0]
         if tuple(labels) != tuple(expected):
             where = part.contents.source if part.contents else part.where
             raise InputError(
@@ -139,7 +139,8 @@ def _check_topk(cfg: Config, loader: str, count: int) -> None:
 
 def _check_evaluator(cfg: Config, loader: str, parts: Sequence[Part]) -> None:
     """Refuses a COCO metric with a file of other images, or of categories in another order."""
-    if len(parts) != 1 or not parts[0].contents or not parts[0].contents.ids:
+    contents = parts[0].contents if len(parts) == 1 else None
+    if contents is None or not contents.ids:
         return
     (part,) = parts
     for key, evaluator in _evaluators(cfg, loader):
@@ -147,13 +148,13 @@ def _check_evaluator(cfg: Config, loader: str, parts: Sequence[Part]) -> None:
         kind = kind if isinstance(kind, str) else getattr(kind, '__name__', '')
         if path is None or not kind.rpartition('.')[2].startswith('CocoMetric'):
             continue
-        truth = part.contents
+        truth = contents
         if path != truth.source:
             truth = coco_contents(path, read_coco(path), part.names or (), '')
-        if truth.ids != part.contents.ids:
+        if truth.ids != contents.ids:
             raise InputError(
                 f'{cfg.filename}: {key}.ann_file {path} has {len(truth.ids)} images, other ones '
-                f'than {part.contents.source}, which {loader} reads; name the same file in both'
+                f'than {contents.source}, which {loader} reads; name the same file in both'
             )
         if 'ByName' not in kind and (truth.order != truth.labels or _filled_in(truth.notes)):
             raise InputError(

@@ -70,13 +70,12 @@ def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
         return Part(where, str(dataset.get('type')), False, None, None)
     try:
         names = declared_classes(dataset) or (getattr(kind, 'METAINFO', None) or {}).get('classes')
+        contents: Contents | None = None
         if _is_coco(kind):
             contents = _read_coco(dataset, names)
         elif _is_folders(kind):
             contents = _read_folders(kind, dataset, names)
             names = names or (contents.labels if contents else None)
-        else:
-            contents = None
         if contents is not None:
             _check_files(contents)
             if dataset.get('indices') is not None:
@@ -91,7 +90,7 @@ def _takes(kind: type, dataset: Mapping) -> bool:
     """Tells whether a class, or one that it is derived from, has all arguments of a config."""
     known = {'type', '_scope_'}
     for base in kind.__mro__:
-        known.update(signature(base.__init__).parameters)
+        known.update(signature(vars(base).get('__init__', object.__init__)).parameters)
     return known.issuperset(dataset)
 
 

@@ -47,7 +47,7 @@ class DrawHook(Hook):
     ) -> None:
         """Draws the images of a batch."""
         classes = tuple((runner.test_loop.dataloader.dataset.metainfo or {}).get('classes') or ())
-        for sample in outputs:
+        for sample in outputs or ():
             image = self.load({'img_path': sample.img_path})['img']
             name = os.path.relpath(sample.img_path, self.root or None).replace(os.sep, '__')
             path = self.out_dir / picture_name(name)

@@ -19,6 +19,8 @@ class DropPath(nn.Module):
         drops: Whether the rate has ever been above 0.
     """
 
+    keep: Tensor
+
     def __init__(self, rate: float = 0.0) -> None:
         super().__init__()
         self.register_buffer('keep', torch.ones(()), persistent=False)
