@@ -52,9 +52,8 @@ class Predictor(ABC):
         self.classes = _class_names(cfg, checkpoint, content)
         self.loader, self.pipeline = _split_pipeline(cfg)
 
-    @torch.inference_mode()
-    def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
-        """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
+    def load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Returns the image, BGR `(H, W, 3)`, and a batch of it as the pipeline makes it.
 
         Raises:
             InputError: If the file holds no whole image.
@@ -63,7 +62,17 @@ class Predictor(ABC):
             raise InputError(f'{path}: no regular file')
         loaded = self.loader({'img_path': str(path), 'img_id': 0})
         image = loaded['img']
-        (sample,) = self.model.test_step(pseudo_collate([self.pipeline(loaded)]))
+        return image, pseudo_collate([self.pipeline(loaded)])
+
+    @torch.inference_mode()
+    def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
+        """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
+
+        Raises:
+            InputError: If the file holds no whole image.
+        """
+        image, batch = self.load(path)
+        (sample,) = self.model.test_step(batch)
         return image, sample.cpu()
 
     @abstractmethod
