@@ -29,7 +29,8 @@ def custom_operator(
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
     device_types: str | None = None,
     schema: str | None = None,
-) -> Callable[..., Outputs]:
+    constant: tuple[int, ...] = (),
+) -> Callable[..., Any]:
     """Registers `mmdefocus::name` and `mmdefocus::name_backward`; returns the first.
 
     `torch.compile` and `torch.export` take both as they are. There is no second derivative.
@@ -39,7 +40,8 @@ def custom_operator(
         forward: Returns the output, alone or followed by what the backward needs.
         backward: Takes the arguments of `forward`, the last `kept` of its outputs, and the gradient
             of its result; of several, those that there are, and None for the others. Returns a
-            gradient for each argument that may be a tensor, `first.new_empty(0)` where it is None.
+            gradient for each argument that may be a tensor, but for those that are `constant`;
+            `first.new_empty(0)` where the argument is None.
         outputs: Takes the arguments of `forward`; returns its outputs, uninitialised. By default
             there is one, like a gradient of the first argument.
         results: How many outputs have a gradient, from the first on.
@@ -47,6 +49,7 @@ def custom_operator(
         empty: Returns the gradient of an argument, uninitialised, in the layout of `backward`.
         device_types: The type of the only devices that it runs on; or None, if it runs on all.
         schema: That of `forward`, where its annotations do not tell it.
+        constant: The positions of tensors that have no gradient, such as those of integers.
     """
     schema = schema or torch.library.infer_schema(forward, mutates_args=())
     parameters = schema.partition(' -> ')[0][1:-1]
@@ -56,10 +59,11 @@ def custom_operator(
     given = ', Tensor gradient'
     if results > 1:
         given = ''.join(f', Tensor? gradient_{i}' for i in range(results))
-    gradients = ', '.join(['Tensor'] * len(tensors))
+    varied = [place for place in tensors if place not in constant]
+    gradients = ', '.join(['Tensor'] * len(varied))
 
     define = torch.library.custom_op
-    options = {'mutates_args': (), 'device_types': device_types}
+    options: dict[str, Any] = {'mutates_args': (), 'device_types': device_types}
     run = define(f'mmdefocus::{name}', forward, schema=schema, **options)
     run_backward = define(
         f'mmdefocus::{name}_backward',
@@ -71,11 +75,11 @@ def custom_operator(
     run_backward.register_fake(
         lambda first, *others: tuple(
             first.new_empty(0) if x is None else empty(x)
-            for x in ((first, *others)[place] for place in tensors)
+            for x in ((first, *others)[place] for place in varied)
         )
     )
 
-    def setup_context(ctx: Any, inputs: tuple, output: Outputs) -> None:
+    def setup_context(ctx: Any, inputs: tuple[object, ...], output: Outputs) -> None:
         ctx.set_materialize_grads(False)  # what is kept has no gradient, and zeros cost memory
         results = output if isinstance(output, tuple) else (output,)
         ctx.save_for_backward(*(inputs[i] for i in tensors), *results[len(results) - kept :])
@@ -85,15 +89,13 @@ def custom_operator(
         given = output_gradients[:results]
         if all(gradient is None for gradient in given):
             return (None,) * len(types)
+        saved = ctx.saved_tensors  # once, since under recomputation an access takes them out
         arguments = list(ctx.options)
-        kept_tensors = (
-            ctx.saved_tensors
-        )  # asked for once: with checkpointing there is no second time
-        for place, tensor in zip(tensors, kept_tensors, strict=False):
+        for place, tensor in zip(tensors, saved, strict=False):
             arguments[place] = tensor
-        saved = kept_tensors[len(tensors) :]
+        parts = run_backward(*arguments, *saved[len(tensors) :], *given)
         found: list[Tensor | None] = [None] * len(types)
-        for place, part in zip(tensors, run_backward(*arguments, *saved, *given), strict=True):
+        for place, part in zip(varied, parts, strict=True):
             found[place] = None if arguments[place] is None else part
         return tuple(found)
 

@@ -153,6 +153,13 @@ def test_overwrite_replaces_the_folder_and_leaves_nothing_beside(tmp_path):
     json.loads((tmp_path / 'digits/detection/annotations/val.json').read_text())
 
 
+def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path):
+    (tmp_path / 'old').mkdir()
+    with pytest.raises(FileNotFoundError):
+        load_converter().exchange(tmp_path / 'missing', tmp_path / 'old', tmp_path / 'before')
+    assert [path.name for path in tmp_path.iterdir()] == ['old']
+
+
 @pytest.mark.parametrize(
     ('option', 'value'),
     [('--num-train', '0'), ('--num-val', '-3'), ('--image-size', '20'), ('--seed', '-1')],
@@ -165,7 +172,9 @@ def test_bad_number_is_one_line_naming_the_option(tmp_path, capsys, option, valu
     assert not (tmp_path / 'digits').exists()
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capsys):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(SystemExit, match=str(tmp_path / 'file')):
+    with pytest.raises(SystemExit):
         load_converter().main(['--out', str(tmp_path / 'file' / 'digits')])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ') and str(tmp_path / 'file') in line

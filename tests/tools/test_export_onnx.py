@@ -82,9 +82,9 @@ def test_what_cannot_work_is_said_before_any_work(workshop, trained, monkeypatch
         ((config, trained, 'a.pb', *square), 'OUT: expected a name that ends in .onnx'),
         (
             (config, trained, 'a.onnx', '--shape', 0, 16),
-            'expected 1 or more, found [0, 16]',
+            'expected 1 or more, got [0, 16]',
         ),
-        ((resnet, trained, 'a.onnx', *square), 'DefocusViT can be exported, found ResNet'),
+        ((resnet, trained, 'a.onnx', *square), 'DefocusViT can be exported, got ResNet'),
         ((config, 'nowhere.pth', 'a.onnx', *square), 'checkpoint nowhere.pth: no such file'),
     ):
         assert message in workshop.error(TOOL, *arguments)

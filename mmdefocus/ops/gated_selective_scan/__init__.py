@@ -84,18 +84,31 @@ def gated_selective_scan_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `gated_selective_scan` from an initial state, and returns the final one as well.
 
-    The other arguments and what is raised are those of `gated_selective_scan`; see also
-    `selective_scan_with_state`.
+    See `selective_scan_with_state` for sequences in pieces.
 
     Args:
+        u: Input, `(B, L, D)`.
+        delta: Time steps, `(B, L, D)`, positive; or any number, see `delta_softplus`.
+        A: Decay rates per channel and state, `(D, N)`, negative.
+        B: Input projections, `(B, L, N)`.
+        C: Output projections, `(B, L, N)`.
+        D: Weight of the skip, `(D,)`.
+        z: Gate before its SiLU, `(B, L, D)`.
+        group_size: Channels in a group, a divisor of D.
+        eps: Added to the mean square.
         initial_state: The state of the scan, `(B, D, N)`, computed with in float32 (float64 for
-            float64 inputs); None is 0.
+            float64 u); None is 0.
+        delta_bias: `(D,)`, added to `delta` in float32 at least; or None.
+        delta_softplus: Whether the time steps are the softplus of that sum.
         backend: A name of `available_backends()['gated_selective_scan']`, or 'auto'; 'mamba_ssm'
             has no state.
 
     Returns:
         The output, `(B, L, D)` in the dtype of `u`, and the final state, `(B, D, N)` in float32
-        (float64 for float64 inputs).
+        (float64 for float64 u).
+
+    Raises:
+        ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     inputs = GatedScan(
         *(u, delta, A, B, C, D, z, group_size, eps, delta_bias, delta_softplus, initial_state)

@@ -1,5 +1,7 @@
 """Scan and epilogue in one pass over memory each way; see csrc/gated_selective_scan.cpp."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,7 @@ def cpu_gated_selective_scan(x: GatedScan) -> Outputs:
     return out if x.initial_state is None else (out, final)
 
 
-def _outputs(*arguments: object) -> tuple[Tensor, ...]:
+def _outputs(*arguments: Any) -> tuple[Tensor, ...]:
     x, keep = GatedScan(*arguments[:-1]), arguments[-1]
     return _allocated(x, _sizes(x), keep)
 
@@ -44,7 +46,7 @@ def _allocated(x: GatedScan, sizes: Sizes, keep: bool) -> tuple[Tensor, ...]:
     return empty_contiguous(x.u), final, y, x.A.new_empty(sizes.kept_shape if keep else 0)
 
 
-def _forward(*arguments: object) -> tuple[Tensor, ...]:
+def _forward(*arguments: Any) -> tuple[Tensor, ...]:
     """Returns the output, the final state and, to `keep` for the backward, y and some states.
 
     y is the output of the scan. Without an initial state there is no final one.
@@ -58,7 +60,7 @@ def _forward(*arguments: object) -> tuple[Tensor, ...]:
     return out, final, y, kept
 
 
-def _backward(*arguments: object) -> tuple[Tensor, ...]:
+def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     *fields, _, y, kept, dout, dfinal = arguments
     x = GatedScan(*fields)
     sizes = _sizes(x)

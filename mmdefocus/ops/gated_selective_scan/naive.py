@@ -1,5 +1,7 @@
 """The naive scan and the naive epilogue; the reference for every other backend."""
 
+from typing import Any
+
 from ..numerics import wide_dtype
 from ..operator import Outputs
 from .arguments import GatedScan
@@ -9,7 +11,8 @@ from .composed import composed_gated_selective_scan
 def naive_gated_selective_scan(x: GatedScan) -> Outputs:
     """See `gated_selective_scan`. All of it in float32 at least, what the parts exchange too."""
     dtype = wide_dtype(x.u.dtype)
-    wide = x._replace(**{name: tensor.to(dtype) for name, tensor in x.tensors().items()})
+    tensors: dict[str, Any] = {name: tensor.to(dtype) for name, tensor in x.tensors().items()}
+    wide = x._replace(**tensors)
     found = composed_gated_selective_scan(wide, scan='naive', norm='naive')
     if x.initial_state is None:
         return found.to(x.u.dtype)

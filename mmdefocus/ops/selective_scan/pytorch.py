@@ -7,10 +7,11 @@ chunk from the end (derivation in README.md). No `(B, L, D, N)` tensor exists at
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ..numerics import wide_dtype, without_autocast
 from ..operator import Outputs
@@ -57,7 +58,7 @@ def _chunk_states(
 class _ChunkedScan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: Any,
         u: Tensor,
         delta: Tensor,
         A: Tensor,
@@ -84,7 +85,7 @@ class _ChunkedScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, dy: Tensor, dfinal: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, dy: Tensor, dfinal: Tensor) -> tuple[Tensor | None, ...]:
         *gradients, dinitial = _backward(dy, dfinal, *ctx.saved_tensors)
         return *gradients, dinitial if ctx.needs_input_grad[5] else None
 
