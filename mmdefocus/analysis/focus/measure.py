@@ -1,7 +1,7 @@
 """All maps of a model on some images, and their numbers."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,14 @@ from .metrics import (
 )
 
 Numbers = dict[str, Tensor]
+
+
+class Summary(TypedDict):
+    """Mean, deviation of the sample and the values themselves."""
+
+    mean: float
+    deviation: float
+    values: list[float]
 
 
 class LayerMaps(NamedTuple):
@@ -78,10 +86,10 @@ def measure_layer(
         gradient = on_grid(backbone, gradient, shape)
     keys = on_grid(backbone, sequence, shape).flatten(-2)  # (I, L, P)
     attention = on_grid(backbone, keys.mT, shape).flatten(-2).mT  # (I, P, P)
-    numbers['attention_mean_distance_patches'] = _mean(
-        mean_distance(attention.contiguous(), tuple(on_grid(backbone, field, shape).shape[-2:]))
-    )
-    return LayerMaps(layer, attention, on_grid(backbone, field, shape), gradient, numbers)
+    field = on_grid(backbone, field, shape)
+    height, width = field.shape[-2:]
+    numbers['attention_mean_distance_patches'] = _mean(mean_distance(attention, (height, width)))
+    return LayerMaps(layer, attention, field, gradient, numbers)
 
 
 def row_numbers(name: str, rows: Tensor) -> Numbers:
@@ -107,8 +115,8 @@ def attention_numbers(maps: Tensor) -> Numbers:
     }
 
 
-def summary(values: Sequence[float] | Tensor) -> dict[str, float | list[float]]:
-    """Returns mean, deviation of the sample and the values; the deviation of one value is 0."""
+def summary(values: Sequence[float] | Tensor) -> Summary:
+    """Sums up numbers; the deviation of one value is 0."""
     values = torch.as_tensor(values, dtype=torch.float64)
     deviation = values.std().item() if len(values) > 1 else 0.0
     return {'mean': values.mean().item(), 'deviation': deviation, 'values': values.tolist()}

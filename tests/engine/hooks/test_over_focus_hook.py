@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -5,6 +7,7 @@ from mmengine.registry import DATASETS, init_default_scope
 
 from mmdefocus.engine.runner import CheckedRunner
 
+COUNTER = itertools.count()
 ARCH = {
     'embed_dims': 16,
     'depth': 3,
@@ -67,7 +70,7 @@ def train(work_dir, hooks, **parts):
         custom_hooks=hooks,
         randomness=dict(seed=0),
         default_scope='mmpretrain',
-        experiment_name=f'over_focus_{work_dir.name}',
+        experiment_name=f'over_focus_{next(COUNTER)}',  # a logger of its own
         default_hooks=dict(checkpoint=None),
     )
     runner = CheckedRunner.from_cfg(Config(dict(config, **parts)))
