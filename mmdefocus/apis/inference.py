@@ -10,13 +10,14 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
 
 from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
 from ..datasets.transforms import LoadImage
+from ..models.build import build_model
 from ..utils.errors import InputError
 
 TOP = 5
@@ -43,7 +44,7 @@ class Predictor(ABC):
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None) -> None:
         init_default_scope(cfg.default_scope)
         content = read_checkpoint(checkpoint)
-        self.model = _build_model(cfg)
+        self.model = build_model(cfg)
         with checked_load(self.model, checkpoint, 'nothing'):
             load_state_dict(self.model, content.get('state_dict', content))
         self.model.to(device or get_device()).eval()
@@ -148,13 +149,6 @@ def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> 
             f'{cfg.filename}: expected default_scope mmdet or mmpretrain, found {scope!r}'
         )
     return KINDS[scope](cfg, checkpoint, device)
-
-
-def _build_model(cfg: Config) -> torch.nn.Module:
-    model = cfg.model.copy()
-    if 'data_preprocessor' in cfg:  # as the runner does it
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    return MODELS.build(model)
 
 
 def _class_names(cfg: Config, meta: dict) -> tuple[str, ...]:

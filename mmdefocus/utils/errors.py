@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 
 PACKAGE = __name__.partition('.')[0]
+SHOW_TRACEBACK = 'MMDEFOCUS_TRACEBACK'
 
 
 class InputError(ValueError):
@@ -23,7 +24,7 @@ def one_line_errors() -> Iterator[None]:
         yield
     except Exception as error:
         message = explain(error)
-        if message is None or os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
+        if message is None or os.environ.get(SHOW_TRACEBACK) == '1':
             raise
         print(f'error: {message}', file=sys.stderr)
         raise SystemExit(1) from None
