@@ -25,22 +25,17 @@ from mmengine.structures import InstanceData
 from rich.progress import Progress
 from torch import nn
 
-from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import added_peak_memory, interleave, timed
-from mmdefocus.benchmark.profile import profile_step, ranges, to_rows
-from mmdefocus.benchmark.report import (
-    Row,
-    environment,
-    make_console,
-    print_table,
-    save_csv,
-    spread,
-)
 from mmdefocus.engine.config import command_line as cli
 from mmdefocus.engine.config.check import check_keys, dicts
 from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line_errors
 from mmdefocus.utils.memory import keep_freed_memory
+from shared.arguments import Parser, positive
+from shared.detector_profile import profile_step, ranges, to_rows
+from shared.measure import interleave, timed
+from shared.report import Row, environment, print_table, save_csv, spread
+from shared.trial import added_peak_memory
 
 BOXES = 10  # in an image
 
@@ -136,6 +131,7 @@ def measure(
 ) -> list[Row]:
     """Returns a row for each kind of work in each part."""
     step = make_step(model, mode, optim_wrapper, args)
+    step()  # warms up
     seconds = interleave({mode: partial(timed, step)}, args.repeats, args.budget, progress)
     step_ms = spread(seconds[mode]['step'])['median_ms']
     task = progress.add_task(f'profiling {mode}', total=args.repeats)
@@ -173,8 +169,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             for mode in args.modes:
                 rows += measure(model, mode, optim_wrapper, args, progress)
                 save_csv(args.out / 'detector.csv', rows, about)
-        title = ', '.join(f'{key} {value}' for key, value in about.items())
-        print_table(rows, title, hidden=(), group='part', console=console)
+        print_table(rows, about, group='part', console=console)
     console.print(f'wrote {args.out}/detector.csv', highlight=False, soft_wrap=True)
 
 

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
+from mmdefocus.ops.operator import Shape
 
-from ..utils.errors import InputError
+from mmdefocus.utils.errors import InputError
+
+DTYPES = {name: getattr(torch, name) for name in ('float64', 'float32', 'bfloat16', 'float16')}
+AUTOCAST_DTYPES = ('float32', 'bfloat16', 'float16')
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +35,23 @@ class Parser(argparse.ArgumentParser):
         self.add_argument(
             '--peak-memory',
             action='store_true',
-            help='only print the peak memory, in bytes, of a single candidate',
+            help='only print the peak memory, in bytes, of a single candidate on the CPU',
+        )
+
+    def add_device(self) -> None:
+        """Adds `--device`."""
+        self.add_argument('--device', type=read_device, default='cpu', help='cpu or cuda')
+
+    def add_shapes(self, *default: Shape) -> None:
+        """Adds `--shape`, of which there may be several."""
+        self.add_argument(
+            '--shape',
+            nargs='+',
+            type=read_shape,
+            default=default,
+            metavar='B,L,D,N',
+            help='batch, tokens, channels inside the mixer and states; one or several '
+            f'(default: {" ".join(map(show_shape, default))})',
         )
 
     def add_modes(self) -> None:
@@ -58,3 +78,25 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'expected an integer of at least 1, got {text!r}')
     return int(text)
+
+
+def read_device(text: str) -> str:
+    """Reads `cpu`, or `cuda` where there is such a device."""
+    if text not in ('cpu', 'cuda'):
+        raise argparse.ArgumentTypeError(f'expected cpu or cuda, got {text!r}')
+    if text == 'cuda' and not torch.cuda.is_available():
+        raise argparse.ArgumentTypeError('this machine has no CUDA device, choose cpu')
+    return text
+
+
+def read_shape(text: str) -> Shape:
+    """Reads `B,L,D,N`."""
+    numbers = text.split(',')
+    if len(numbers) != 4:
+        raise argparse.ArgumentTypeError(f'expected four integers B,L,D,N, got {text!r}')
+    return Shape(*map(positive, numbers))
+
+
+def show_shape(shape: Shape) -> str:
+    """Writes `B,L,D,N`."""
+    return ','.join(map(str, shape))

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.mixers import MambaMixer
-from ..ops import selective_scan
+from mmdefocus.models.mixers import MambaMixer
+from mmdefocus.ops import selective_scan
 
 
 class ReleasedOrderMixer(MambaMixer):

@@ -1,18 +1,18 @@
 """What a measurement is shown and saved as: rows, a table, a CSV."""
 
 import csv
-import os
 import platform
 import statistics
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from ..utils.console import make_console as make_console
-from ..utils.memory import keeps_freed_memory
+from mmdefocus.utils.files import replacing
+from mmdefocus.utils.memory import keeps_freed_memory
 
 Row = dict[str, str | int | float | None]
 
@@ -27,11 +27,18 @@ def spread(seconds: Sequence[float]) -> Row:
     }
 
 
-def environment(threads: int, **more: str) -> Row:
+def mebibytes(size: int | None) -> float | None:
+    """Returns a number of bytes in MiB; None if it is not known."""
+    return None if size is None else size / 2**20
+
+
+def environment(threads: int, device: str = 'cpu', **more: str | int) -> Row:
     """Sets the threads of torch and returns what the numbers depend on."""
     torch.set_num_threads(threads)
     freed = 'kept' if keeps_freed_memory() else 'returned'
     about = {'cpu': cpu_name(), 'threads': threads, 'memory': freed, 'torch': torch.__version__}
+    if device == 'cuda':
+        about |= {'gpu': torch.cuda.get_device_name(), 'cuda': torch.version.cuda}
     return about | more
 
 
@@ -46,24 +53,26 @@ def cpu_name() -> str:
 
 
 def print_table(
-    rows: Sequence[Row], title: str, hidden: Collection[str], group: str, console: Console
+    rows: Sequence[Row], about: Row, group: str, console: Console, common: Sequence[str] = ()
 ) -> None:
-    """Shows rows that have the same keys.
+    """Shows rows that have the same keys, below what they depend on.
 
     Args:
         rows: At least one.
-        title: The line above.
-        hidden: Keys that are left out.
+        about: What all rows depend on.
         group: A line divides rows that differ in this key.
         console: Where to print.
+        common: Keys that are no column but stand above where all rows agree in them.
     """
-    table = Table(pad_edge=False)
-    keys = [key for key in rows[0] if key not in hidden]
+    above = {key: rows[0][key] for key in common if len({row[key] for row in rows}) == 1}
+    keys = [key for key in rows[0] if key not in above]
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for key in keys:
         table.add_column(key, justify='left' if isinstance(rows[0][key], str) else 'right')
     for row, following in zip(rows, [*rows[1:], None], strict=True):
         ends = following is None or following[group] != row[group]
         table.add_row(*(_cell(row[key]) for key in keys), end_section=ends)
+    title = ', '.join(f'{key} {_cell(value)}' for key, value in (about | above).items())
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)
 
@@ -75,23 +84,10 @@ def _cell(value: str | int | float | None) -> str:
 
 
 def save_csv(path: Path, rows: Sequence[Row], about: Row) -> None:
-    """Writes the rows, each with what it depends on."""
-
-    def write(beside: Path) -> None:
-        with beside.open('w', newline='') as file:
-            writer = csv.DictWriter(file, [*rows[0], *about])
-            writer.writeheader()
-            writer.writerows({**row, **about} for row in rows)
-
-    save(path, write)
-
-
-def save(path: Path, write: Callable[[Path], object]) -> None:
-    """Lets `write` fill a file beside `path` and renames it, so that no half file is found."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'.{os.getpid()}.{path.name}')
-    try:
-        write(beside)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    """Writes the rows, each with what it depends on; without rows, nothing."""
+    if not rows:
+        return
+    with replacing(path) as unfinished, unfinished.open('w', newline='') as file:
+        writer = csv.DictWriter(file, [*rows[0], *about])
+        writer.writeheader()
+        writer.writerows({**row, **about} for row in rows)
