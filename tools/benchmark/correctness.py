@@ -8,18 +8,18 @@ is 1 if an error is above its bound.
 """
 
 import argparse
+import math
 import secrets
 from collections.abc import Callable, Sequence
 
 import torch
 from mmdefocus.ops.operator import Operator, Shape, operators
-from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line, one_line_errors
-from shared.arguments import DTYPES, Parser, positive, show_shape
+from shared.arguments import DTYPES, Parser, positive
 from shared.measure import Output
 from shared.operators import SUBJECTS, Call, as_list
 from shared.report import Row, environment, print_table, save_csv
@@ -29,7 +29,7 @@ BOUNDS = {'float64': 1e-10, 'float32': 1e-4, 'bfloat16': 2e-2, 'float16': 4e-3}
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_device()
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['float32', 'bfloat16'])
     names = [*operators()]
@@ -40,9 +40,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def compare(
-    operator: Operator, shape: Shape, dtype: str, args: argparse.Namespace, console: Console
-) -> list[Row]:
+def compare(operator: Operator, shape: Shape, dtype: str, args: argparse.Namespace) -> list[Row]:
     """Returns a row for the output and each gradient of each backend that can run."""
     call = SUBJECTS[operator.name].call(shape, DTYPES[dtype], args.device, args.seed)
     expected = results(call.double(), operator.function, 'naive')
@@ -50,29 +48,26 @@ def compare(
     for backend, entry in operator.backends.items():
         if entry.why_not(torch.device(args.device)) is not None:
             continue
+        about = {'op': operator.name, 'backend': backend, 'dtype': dtype, **shape._asdict()}
         try:
-            first = results(call, operator.function, backend)
-            others = (results(call, operator.function, backend) for _ in range(args.runs - 1))
-            other_bits = sum(not same_bits(first, other) for other in others)
+            errors, other_bits = check(operator, backend, call, expected, args.runs)
         except Exception as error:  # a kernel of another package may raise anything
-            where = f'{operator.name} {backend} {dtype} at {show_shape(shape)}'
-            console.print(f'{where} fails: {one_line(error)}', highlight=False, soft_wrap=True)
-            continue
-        for name, value in first.items():
-            rows.append(
-                {
-                    'op': operator.name,
-                    'backend': backend,
-                    'dtype': dtype,
-                    **shape._asdict(),
-                    'of': name,
-                    'error': relative_error(value, expected[name]),
-                    'bound': BOUNDS[dtype],
-                    'runs': args.runs,
-                    'other_bits': other_bits,
-                }
-            )
+            errors, other_bits = {f'failure: {one_line(error)}': math.inf}, 0
+        rows += [
+            {**about, 'of': of, 'error': error, 'bound': BOUNDS[dtype], 'other_bits': other_bits}
+            for of, error in errors.items()
+        ]
     return rows
+
+
+def check(
+    operator: Operator, backend: str, call: Call, expected: dict[str, Tensor], runs: int
+) -> tuple[dict[str, float], int]:
+    """Returns the errors of outputs and gradients, and in how many runs the bits are others."""
+    first = results(call, operator.function, backend)
+    others = (results(call, operator.function, backend) for _ in range(runs - 1))
+    other_bits = sum(not same_bits(first, other) for other in others)
+    return {of: relative_error(x, expected[of]) for of, x in first.items()}, other_bits
 
 
 def results(call: Call, function: Callable[..., Output], backend: str) -> dict[str, Tensor]:
@@ -100,16 +95,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)
-        about = environment(args.threads, args.device, seed=args.seed)
+        about = environment(args.threads, args.device, seed=args.seed, runs=args.runs)
         torch.use_deterministic_algorithms(True)
         rows = []
         with Progress(console=console, transient=True) as progress:
             for name in progress.track(args.op):
                 for shape in args.shape:
                     for dtype in args.dtype:
-                        rows += compare(operators()[name], shape, dtype, args, console)
+                        rows += compare(operators()[name], shape, dtype, args)
                         save_csv(args.out / 'correctness.csv', rows, about)
-        print_table(rows, about, group='op', console=console, common=('runs', *Shape._fields))
+        print_table(rows, about, group='op', console=console, common=Shape._fields)
         console.print(f'wrote {args.out}/correctness.csv', highlight=False, soft_wrap=True)
         if wrong := sum(not row['error'] < row['bound'] for row in rows):
             raise InputError(f'{wrong} of {len(rows)} errors are above their bound')

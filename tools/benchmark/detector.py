@@ -20,17 +20,16 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from rich.progress import Progress
 from torch import nn
 
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import check_keys, dicts
-from mmdefocus.engine.config.errors import config_errors
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.check import dicts
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.models.build import build_model
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.utils.errors import InputError
 from shared.arguments import Parser, positive
 from shared.detector_profile import profile_step, ranges, to_rows
 from shared.measure import interleave, timed
@@ -40,18 +39,15 @@ from shared.trial import added_peak_memory
 BOXES = 10  # in an image
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.set_defaults(repeats=3)
-    parser.add_argument('config', help='config file of a detector')
+    add_config(parser)
     parser.add_argument(
         '--size', nargs=2, type=positive, metavar=('H', 'W'), default=[800, 1333], help='in pixels'
     )
     parser.add_argument('--batch-size', type=positive, default=2, help='images in a step')
     parser.add_modes()
-    cli.add_config_options(parser)
-    return parser.parse_args(argv)
 
 
 @contextmanager
@@ -72,19 +68,16 @@ def build_detector(cfg: Config) -> nn.Module:
     Raises:
         InputError: If the config is not of a detector.
     """
-    check_keys(cfg, ('model', 'optim_wrapper'))
     if cfg.get('default_scope') != 'mmdet':
         raise InputError(
             f'{cfg.filename}: expected a detector, default_scope mmdet, found '
             f'{cfg.get("default_scope")!r}'
         )
-    init_default_scope('mmdet')
     for node in dicts(cfg.model):
         if (node.get('init_cfg') or {}).get('type') == 'Pretrained':
             node['init_cfg'] = None
     torch.manual_seed(0)
-    with config_errors(cfg):
-        model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     return model
 
@@ -146,30 +139,26 @@ def measure(
     return [{'mode': mode, **row, 'step_ms': step_ms} for row in to_rows(found)]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Measures, profiles, shows and saves."""
-    keep_freed_memory()
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        cfg = cli.read_config(args.config, args.cfg_options)
-        size = f'{args.size[0]}x{args.size[1]}'
-        config = Path(args.config).stem
-        with quiet():
-            model = build_detector(cfg)
-            optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        about = environment(args.threads, config=config, batch=args.batch_size, size=size)
-        if args.peak_memory:
-            if len(args.modes) != 1:
-                raise InputError('--peak-memory: expected --train or --infer')
-            print(added_peak_memory(make_step(model, args.modes[0], optim_wrapper, args)))
-            return
-        rows = []
-        with Progress(console=console, transient=True) as progress:
-            for mode in args.modes:
-                rows += measure(model, mode, optim_wrapper, args, progress)
-                save_csv(args.out / 'detector.csv', rows, about)
-        print_table(rows, about, group='part', console=console)
+    with config_of(args, 'model', 'optim_wrapper') as cfg, quiet():
+        model = build_detector(cfg)
+        optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    size, config = f'{args.size[0]}x{args.size[1]}', Path(args.config).stem
+    about = environment(args.threads, config=config, batch=args.batch_size, size=size)
+    if args.peak_memory:
+        if len(args.modes) != 1:
+            raise InputError('--peak-memory: expected --train or --infer')
+        print(added_peak_memory(make_step(model, args.modes[0], optim_wrapper, args)))
+        return
+    rows = []
+    with Progress(console=console, transient=True) as progress:
+        for mode in args.modes:
+            rows += measure(model, mode, optim_wrapper, args, progress)
+            save_csv(args.out / 'detector.csv', rows, about)
+    print_table(rows, about, group='part', console=console)
     console.print(f'wrote {args.out}/detector.csv', highlight=False, soft_wrap=True)
 
 

@@ -28,7 +28,7 @@ OURS, COMPILED, RELEASED = MIXERS = ('ours', 'ours compiled', 'released order')
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_device()
     parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
     parser.add_argument('--mixers', nargs='+', choices=MIXERS, default=[OURS, RELEASED])

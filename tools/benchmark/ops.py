@@ -43,7 +43,7 @@ Chosen = dict[str, dict[str, Callable[..., Output]]]
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_device()
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
     parser.add_argument(

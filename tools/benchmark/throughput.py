@@ -36,7 +36,7 @@ LABELS = Labels('side of the image in pixels', 'ms per image', 'peak of the proc
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
     parser.add_device()
     parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
     parser.add_argument(

@@ -1,6 +1,4 @@
-import pytest
 import torch
-
 from mmdefocus.ops.operator import operators
 
 SMALL = ('--shape', '1,9,64,4', '--runs', '2', '--dtype', 'float32', 'bfloat16')

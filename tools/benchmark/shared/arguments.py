@@ -16,8 +16,12 @@ AUTOCAST_DTYPES = ('float32', 'bfloat16', 'float16')
 class Parser(argparse.ArgumentParser):
     """A parser with the common arguments, whose errors are one line without the usage."""
 
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description)
+    def __init__(
+        self,
+        description: str,
+        formatter_class: type[argparse.HelpFormatter] = argparse.RawDescriptionHelpFormatter,
+    ) -> None:
+        super().__init__(description=description, formatter_class=formatter_class)
         self.add_argument(
             '--threads', type=positive, default=torch.get_num_threads(), help='threads of torch'
         )

@@ -1,4 +1,5 @@
 from rich.progress import Progress
+
 from shared.measure import interleave
 
 

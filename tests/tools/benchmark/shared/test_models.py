@@ -1,6 +1,7 @@
 import torch
-from shared.models import Classifier, LinearCalls, make_linear_step
 from torch import nn
+
+from shared.models import Classifier, LinearCalls, make_linear_step
 
 
 def test_linear_step_runs_each_linear_layer_at_its_shape():

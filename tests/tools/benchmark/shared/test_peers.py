@@ -5,10 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmdefocus.ops.operator import Shape
+
 from shared.measure import gradients
 from shared.operators import SUBJECTS, candidates
-
-from mmdefocus.ops.operator import Shape
 
 
 def results(call, function):

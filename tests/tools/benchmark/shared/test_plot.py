@@ -2,6 +2,7 @@ import io
 import sys
 
 from rich.console import Console
+
 from shared.plot import Labels, Point, save_plot
 
 POINTS = [Point('scan', 'cpu', length, 1.0, 0.5, 2.0, None) for length in (197, 577)]

@@ -1,7 +1,7 @@
 import torch
-from shared.released import ReleasedOrderMixer
 
 from mmdefocus.models.mixers import MambaMixer
+from shared.released import ReleasedOrderMixer
 
 SIZES = dict(embed_dims=32, intermediate_size=64, state_size=4, time_step_rank=2)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 from rich.progress import Progress
+
 from shared.trial import peak_memory_alone, try_out
 
 TOOLS = Path(__file__).parents[4] / 'tools' / 'benchmark'
