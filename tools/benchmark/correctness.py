@@ -13,10 +13,10 @@ import secrets
 from collections.abc import Callable, Sequence
 
 import torch
-from mmdefocus.ops.operator import Operator, Shape, operators
 from rich.progress import Progress
 from torch import Tensor
 
+from mmdefocus.ops.operator import Operator, Shape, operators
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line, one_line_errors
 from shared.arguments import DTYPES, Parser, positive

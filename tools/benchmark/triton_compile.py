@@ -1,7 +1,8 @@
 """Compiles the Triton kernels for GPUs that need not be at hand and tells what they take.
 
 Each operator is called once, forward and backward, at the widths of the base and large models; its
-launches are recorded, not run. Kernels that are the same at several widths are compiled once.
+launches are recorded, not run. Kernels that are the same at several widths, or in several
+operators, are compiled once.
 Writes OUT/triton_compile.csv.
 """
 
@@ -14,9 +15,9 @@ from pathlib import Path
 os.environ['TRITON_INTERPRET'] = '0'  # read when triton is imported
 
 import torch
-from mmdefocus.ops.operator import Shape, operators, replaced
 from rich.progress import Progress
 
+from mmdefocus.ops.operator import Shape, operators, replaced
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import one_line_errors
 from shared.arguments import DTYPES
@@ -39,20 +40,21 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def launches_of(name: str, dtype: str, capability: int) -> list[Launch]:
-    """Returns the kernels of an operator, forward and backward; the sequence is cut by its scan."""
+def launches_of(names: Sequence[str], dtype: str, capability: int) -> list[Launch]:
+    """Returns the kernels of operators, forward and backward; the sequence is cut by its scan."""
     found: dict[Launch, None] = {}
-    for width in WIDTHS:
-        call = SUBJECTS[name].call(Shape(1, 197, width, STATES), DTYPES[dtype], 'cpu')
-        found |= dict.fromkeys(record_launches(partial(run, name, call), capability))
+    for name in names:
+        for width in WIDTHS:
+            call = SUBJECTS[name].call(Shape(1, 197, width, STATES), DTYPES[dtype], 'cpu')
+            found |= dict.fromkeys(record_launches(partial(run, name, call), capability))
     return list(found)
 
 
 def run(name: str, call: Call) -> None:
     """Calls the Triton backend of an operator, forward and backward, wherever the tensors are."""
-    operator = operators()[name]
-    with replaced({name: operator.backends['triton'].run}):
-        y = operator.function(**call.arguments)
+    table = operators()
+    with replaced({kernel: table[kernel].backends['triton'].run for kernel in IN_TRITON}):
+        y = table[name].function(**call.arguments)
         torch.autograd.grad(as_list(y), call.inputs, call.gradient)
 
 
@@ -66,12 +68,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             'dtype': args.dtype,
             'N': STATES,
         }
+        launches = {sm: launches_of(args.op, args.dtype, sm) for sm in args.sm}
         rows = []
         with Progress(console=console, transient=True) as progress:
-            for name in progress.track(args.op):
-                launches = {sm: launches_of(name, args.dtype, sm) for sm in args.sm}
-                for of_each in zip(*launches.values(), strict=True):
-                    rows += map(compile_launch, of_each, args.sm)
+            task = progress.add_task('', total=sum(map(len, launches.values())))
+            for of_each in zip(*launches.values(), strict=True):
+                for capability, launch in zip(args.sm, of_each, strict=True):
+                    progress.update(task, description=launch.name, advance=1)
+                    rows.append(compile_launch(launch, capability))
                     save_csv(args.out / 'triton_compile.csv', rows, about)
         print_table(rows, about, group='kernel', console=console)
     console.print(f'wrote {args.out}/triton_compile.csv', highlight=False, soft_wrap=True)

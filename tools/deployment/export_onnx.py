@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mmdefocus.apis.inference import build_predictor
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_config, config_of
-from mmdefocus.ops.export import exportable
+from mmdefocus.ops import exportable
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing

@@ -7,11 +7,12 @@
 #include "simd.h"
 
 template <typename T>
-struct Rows {
+struct ChannelsLast {
     T* data;
     int64_t batch, time;  // strides in elements
 
-    Rows(T* data, const int64_t* strides) : data(data), batch(strides[0]), time(strides[1]) {}
+    ChannelsLast(T* data, const int64_t* strides)
+        : data(data), batch(strides[0]), time(strides[1]) {}
     T* at(int64_t b, int64_t t) const { return data + b * batch + t * time; }
 };
 

@@ -28,15 +28,15 @@ struct Chunk {
 
 template <typename T>
 struct Inputs {
-    Sequence u, delta;
+    StridedTensor u, delta;
     const T* delta_bias;  // (D,), added to delta; or null
     const T* A;           // (D, N)
-    Sequence B, C;
+    StridedTensor B, C;
 };
 
 template <typename T>
 struct Gradients {
-    Sequence u, delta;
+    StridedTensor u, delta;
     T* delta_bias;  // (B, D), to be summed over B; or null
     T* A;           // (B, D, N), to be summed over B
     T *B, *C;       // (groups, B, L, N), to be summed over the groups

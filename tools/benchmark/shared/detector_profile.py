@@ -14,11 +14,12 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mmcv.ops import multi_scale_deform_attn
-from mmdefocus.ops.operator import operators, replaced
 from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
+
+from mmdefocus.ops.operator import operators, replaced
 
 from .report import Row
 

@@ -8,7 +8,7 @@ namespace {
 
 template <typename T>
 struct Norm {
-    Rows<const T> x;
+    ChannelsLast<const T> x;
     const T* weight;
     int64_t channels;
     T eps;
@@ -24,7 +24,7 @@ struct Norm {
 };
 
 template <typename T>
-void forward(const Tasks& tasks, const Norm<T>& norm, Rows<T> y) {
+void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
@@ -59,7 +59,8 @@ void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dwei
 }
 
 template <typename T>
-void backward(const Tasks& tasks, const Norm<T>& norm, Rows<const T> dy, Rows<T> dx, T* dweight) {
+void backward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<const T> dy, ChannelsLast<T> dx,
+              T* dweight) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
@@ -73,17 +74,17 @@ void backward(const Tasks& tasks, const Norm<T>& norm, Rows<const T> dy, Rows<T>
 
 }  // namespace
 
-#define MMDEFOCUS_RMS_NORM(T, SUFFIX)                                                          \
-    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const T* x,      \
-                                              const int64_t* xs, const T* weight, T* y,        \
-                                              const int64_t* ys) {                             \
-        forward<T>(*tasks, {{x, xs}, weight, tasks->channels, T(eps)}, {y, ys});               \
-    }                                                                                          \
-    extern "C" void rms_norm_backward_##SUFFIX(                                                \
-        const Tasks* tasks, double eps, const T* x, const int64_t* xs, const T* weight,        \
-        const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight) {              \
-        const Norm<T> norm{{x, xs}, weight, tasks->channels, T(eps)};                          \
-        backward<T>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                              \
+#define MMDEFOCUS_RMS_NORM(T, SUFFIX)                                                     \
+    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const T* x, \
+                                              const int64_t* xs, const T* weight, T* y,   \
+                                              const int64_t* ys) {                        \
+        forward<T>(*tasks, {{x, xs}, weight, tasks->channels, T(eps)}, {y, ys});          \
+    }                                                                                     \
+    extern "C" void rms_norm_backward_##SUFFIX(                                           \
+        const Tasks* tasks, double eps, const T* x, const int64_t* xs, const T* weight,   \
+        const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight) {         \
+        const Norm<T> norm{{x, xs}, weight, tasks->channels, T(eps)};                     \
+        backward<T>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                         \
     }
 
 MMDEFOCUS_RMS_NORM(float, float)
