@@ -30,13 +30,13 @@ export PYTHONPATH="$PWD:$built${PYTHONPATH:+:$PYTHONPATH}"
 exec > >(tee "$out/gpu.log") 2>&1
 
 if [ "$device" = cuda ]; then
-    mark=gpu dtype=bfloat16 model=base compile=too repeats=10
+    mark=gpu dtype=bfloat16 model=base compile=too repeats=10 budget=3
     runs=100 check='4,197,256,16 1,4097,128,16'
     mixers='64,197,1536,16 2,4097,1536,16 256,197,1536,16'
     shapes="$mixers 64,197,2048,16 2,4097,2048,16"
     sides='224 1024' batches='64 4'
 else
-    mark='not gpu' dtype=float32 model=tiny compile=no repeats=1
+    mark='not gpu' dtype=float32 model=tiny compile=no repeats=1 budget=30
     runs=2 check=1,9,64,4 shapes=1,9,64,4 mixers=1,9,64,4
     sides=32 batches=1
 fi
@@ -74,10 +74,10 @@ if [ -n "$peer" ]; then
     wait "$peer" || { failed=1 && tail -n 20 "$out/mamba_ssm.log"; }
     echo "== mamba_ssm: ready after $SECONDS s"
 fi
-options=(--device "$device" --dtype $dtype --repeats $repeats --out "$out")
-step operators 150 "$python" $tools/ops.py "${options[@]}" --budget 2 --shape $shapes
-step mixers 60 "$python" $tools/mixers.py "${options[@]}" --budget 3 --shape $mixers
-step models 150 "$python" $tools/throughput.py "${options[@]}" --budget 3 --compile $compile \
+options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
+step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes
+step mixers 60 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
+step models 150 "$python" $tools/throughput.py "${options[@]}" --compile $compile \
     --models {defocus_mamba,defocus_retnet,defocus_vit,deit}_$model \
     --resolutions $sides --batch-size $batches
 echo "== all steps took $SECONDS s"
