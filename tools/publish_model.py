@@ -45,7 +45,7 @@ def publish(checkpoint: dict, out: Path) -> list[Path]:
 def main(args: Namespace) -> None:
     """Publishes one checkpoint."""
     if args.out.suffix != '.pth':
-        raise InputError(f'OUT: expected a name that ends in .pth, found {args.out}')
+        raise InputError(f'OUT: expected a name that ends in .pth, got {args.out}')
     with make_console().status(f'publishing {args.checkpoint}'):
         checkpoint = inference_checkpoint(args.checkpoint)
         if not checkpoint['state_dict']:

@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> None:
     """Tests, and writes the metrics."""
     if args.out and args.out.suffix != '.json':
-        raise InputError(f'--out: expected a name that ends in .json, found {args.out}')
+        raise InputError(f'--out: expected a name that ends in .json, got {args.out}')
     with config_of(args, *TEST_KEYS) as cfg:
         cfg.load_from, cfg.resume = args.checkpoint, False
         if args.show_dir:

@@ -146,7 +146,7 @@ def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> 
     scope = cfg.get('default_scope')
     if scope not in KINDS:
         raise InputError(
-            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, found {scope!r}'
+            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, got {scope!r}'
         )
     return KINDS[scope](cfg, checkpoint, device)
 

@@ -26,21 +26,20 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
     """
     sizes: dict[str, int] = {}
     first = next(iter(tensors))
+    device = tensors[first].device
     for name, tensor in tensors.items():
-        letters = dimensions[name]
-        fits = tensor.dim() == len(letters)
-        if not fits or any(
-            sizes.setdefault(letter, size) != size or (size == 0 and letter not in MAY_BE_EMPTY)
-            for letter, size in zip(letters, tensor.shape, strict=True)
-        ):
+        letters, shape = dimensions[name], tensor.shape
+        fits = len(letters) == len(shape)
+        for letter, size in zip(letters, shape, strict=False):
+            fits &= sizes.setdefault(letter, size) == size and (size > 0 or letter in MAY_BE_EMPTY)
+        if not fits:
             raise ValueError(_misfit(name, tensors, dimensions))
         if tensor.dtype not in DTYPES:
             allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
             raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
-        if tensor.device != tensors[first].device:
+        if tensor.device != device:
             raise ValueError(
-                f'{name}: expected the device of {first}, {tensors[first].device}, '
-                f'got {tensor.device}'
+                f'{name}: expected the device of {first}, {device}, got {tensor.device}'
             )
 
 

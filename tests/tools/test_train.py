@@ -96,7 +96,7 @@ def test_amp_and_auto_scale_lr_change_the_training(workshop):
     ('options', 'message'),
     [
         (('--cfg-options', 'modl.head=1'), "--cfg-options modl.head: the config has no 'modl'"),
-        (('--cfg-options', 'model'), "--cfg-options: expected KEY=VALUE, found 'model'"),
+        (('--cfg-options', 'model'), "--cfg-options: expected KEY=VALUE, got 'model'"),
         (('--cfg-options', 'model.head.type=[1,2'), '--cfg-options: Imbalanced brackets'),
         (('--cfg-options', 'custom_hooks.9.start=1'), '--cfg-options: '),
         (

@@ -54,7 +54,7 @@ def collect(work_dirs: Iterable[Path]) -> dict[str, list[float]]:
         if len(configs) != 1 or not logs:
             raise InputError(
                 f'{folder}: expected the work directory of a run, with its config and '
-                f'*/vis_data/scalars.json; found {len(configs)} configs and {len(logs)} logs'
+                f'*/vis_data/scalars.json; got {len(configs)} configs and {len(logs)} logs'
             )
         model, setting = split_name(configs[0].stem)
         models[model] = folder

@@ -39,7 +39,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> None:
     """Measures a model and shows its parts."""
     if args.shape and min(args.shape) < 1:
-        raise InputError(f'--shape: expected two positive numbers, found {args.shape}')
+        raise InputError(f'--shape: expected two positive numbers, got {args.shape}')
     with config_of(args, 'model') as cfg:
         shape = tuple(args.shape or default_shape(cfg))
         parts = summarize(build_on_meta(cfg), shape)

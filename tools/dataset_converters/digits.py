@@ -9,7 +9,6 @@ with validation scans only. The same arguments give the same files.
 
 import json
 import os
-import shutil
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from rich.progress import Progress
 from mmdefocus.datasets import digits
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import folder_beside
 
 SCAN_SIZE = 32  # pixels; the scans are 8x8
 SPLITS = ('train', 'val')
@@ -93,27 +93,22 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 def convert(out: Path, num_train: int, num_val: int, image_size: int, seed: int) -> None:
     """Writes both data sets beside `out`, then puts them in its place as a whole."""
-    beside = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(beside, ignore_errors=True)
     num_scenes = dict(train=num_train, val=num_val)
-    with Progress() as progress:
+    with folder_beside(out) as folder, Progress() as progress:
+        new = folder / 'new'
         for number, (split, scans) in enumerate(zip(SPLITS, digits.load_scans(), strict=True)):
-            write_scans(
-                beside / 'classification' / split, scans, progress, f'classification {split}'
-            )
+            write_scans(new / 'classification' / split, scans, progress, f'classification {split}')
             write_scenes(
-                beside / 'detection' / split,
-                beside / 'detection' / 'annotations' / f'{split}.json',
+                new / 'detection' / split,
+                new / 'detection' / 'annotations' / f'{split}.json',
                 scans,
                 [(seed, number, scene) for scene in range(num_scenes[split])],
                 image_size,
                 (progress, f'detection {split}'),
             )
-    before = out.with_name(f'.{out.name}.before')
-    if out.exists():
-        os.replace(out, before)
-    os.replace(beside, out)
-    shutil.rmtree(before, ignore_errors=True)
+        if out.exists():
+            os.replace(out, folder / 'before')
+        os.replace(new, out)
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -64,9 +64,9 @@ def check_arguments(args: Namespace) -> None:
     if absent := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(f'not installed: pip install {" ".join(absent)}')
     if args.out.suffix != '.onnx':
-        raise InputError(f'OUT: expected a name that ends in .onnx, found {args.out}')
+        raise InputError(f'OUT: expected a name that ends in .onnx, got {args.out}')
     if min(args.shape) < 1:
-        raise InputError(f'--shape: expected 1 or more, found {args.shape}')
+        raise InputError(f'--shape: expected 1 or more, got {args.shape}')
 
 
 def check_config(cfg: Config) -> None:
@@ -80,7 +80,7 @@ def check_config(cfg: Config) -> None:
     backbone = cfg.model.get('backbone', {}).get('type')
     if backbone not in FAMILIES:
         raise InputError(
-            f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, found '
+            f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, got '
             f'{backbone}'
         )
 

@@ -42,7 +42,7 @@ def check_arguments(args: Namespace) -> None:
         InputError: Names the options.
     """
     if args.class_map and args.kind != 'classifier':
-        raise InputError(f'--class-map: expected --kind classifier, found {args.kind}')
+        raise InputError(f'--class-map: expected --kind classifier, got {args.kind}')
     for name in ('ema', 'class_map'):
         if args.reverse and getattr(args, name):
             raise InputError(f'--reverse: cannot be combined with --{name.replace("_", "-")}')

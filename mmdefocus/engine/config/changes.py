@@ -11,10 +11,7 @@ from ...utils.errors import InputError
 
 
 def set_work_dir(cfg: Config, folder: str | None) -> None:
-    """Sets the folder of logs and checkpoints: this one, that of the config, or the default.
-
-    The default is `work_dirs/` and the name of the config.
-    """
+    """Sets the folder of logs and checkpoints, by default that of the config or its name."""
     cfg.work_dir = folder or cfg.get('work_dir') or f'./work_dirs/{Path(cfg.filename).stem}'
 
 
@@ -39,7 +36,7 @@ def enable_amp(cfg: Config) -> None:
     wrapper = cfg.optim_wrapper
     wrapper_type = wrapper.get('type', 'OptimWrapper')
     if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
-        raise InputError(f'--amp: expected optim_wrapper.type OptimWrapper, found {wrapper_type}')
+        raise InputError(f'--amp: expected optim_wrapper.type OptimWrapper, got {wrapper_type}')
     if get_device() == 'cpu':
         wrapper.type = 'BFloat16OptimWrapper'
         for key in ('loss_scale', 'dtype'):
@@ -77,7 +74,7 @@ def draw_to(cfg: Config, folder: str) -> None:
     visualizers = dict(mmdet='DetLocalVisualizer', mmpretrain='UniversalVisualizer')
     scope = cfg.get('default_scope')
     if scope not in hooks:
-        raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, found {scope!r}')
+        raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, got {scope!r}')
     cfg.setdefault('default_hooks', {})
     cfg.default_hooks.visualization = hooks[scope]
     cfg.visualizer = dict(cfg.get('visualizer') or {}, type=visualizers[scope])

@@ -38,7 +38,7 @@ class OptionsAction(DictAction):
     ) -> None:
         for value in values:
             if '=' not in value.lstrip('='):
-                raise InputError(f'{option_string}: expected KEY=VALUE, found {value!r}')
+                raise InputError(f'{option_string}: expected KEY=VALUE, got {value!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:
@@ -46,13 +46,13 @@ class OptionsAction(DictAction):
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of a tool that reads a config: `config` and `--cfg-options`."""
+    """Adds `config` and `--cfg-options`."""
     parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
     add_config_options(parser)
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a tool that runs a config: `--work-dir` and `--launcher`."""
+    """Adds the options of a tool that trains or tests, `--work-dir` and `--launcher`."""
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
         '--launcher',
@@ -65,7 +65,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that changes values of the config."""
+    """Adds `--cfg-options`, which changes values of a config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -98,14 +98,15 @@ def read_config(path: str, options: Mapping[str, object]) -> Config:
 
 @contextmanager
 def config_of(args: argparse.Namespace, *needs: str) -> Iterator[Config]:
-    """Gives the config of a command line; explains what goes wrong while it is built and run.
+    """Gives the config of a command line, with the changes that the command line asks for.
 
     Args:
-        args: With what `add_config` has added, or that and what `add_run_options` has.
+        args: With the arguments of `add_config`, and of `add_run_options` where they were added.
         needs: Keys that the config must have.
 
     Raises:
-        InputError: If the config cannot be read, lacks a key, or has one that its classes refuse.
+        InputError: If the config cannot be read or lacks a key, or if a class refuses what the
+            config says while something is built or run within.
     """
     cfg = read_config(args.config, args.cfg_options)
     check_keys(cfg, needs)

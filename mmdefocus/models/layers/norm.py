@@ -1,4 +1,4 @@
-"""Norms that torch does not have as modules, or not fast on a CPU."""
+"""Norms that torch lacks as modules, or computes slowly on a CPU."""
 
 import torch
 import torch.nn.functional as F

@@ -117,15 +117,9 @@ def _forward(
 
 @without_autocast
 def _backward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    log_decay: Tensor,
-    causal: bool,
-    y: Tensor,
-    log_sums: Tensor,
-    dy: Tensor,
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool, *saved: Tensor
 ) -> tuple[Tensor, ...]:
+    y, log_sums, dy = saved
     grads = tuple(torch.empty_like(x) for x in (q, k, v, log_decay))
     q, k, v, rates = _prepare(q, k, v, log_decay)
     dy = dy.to(v.dtype).contiguous()

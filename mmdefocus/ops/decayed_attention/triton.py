@@ -51,15 +51,9 @@ def _forward(
 
 
 def _backward(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    log_decay: Tensor,
-    causal: bool,
-    y: Tensor,
-    log_sums: Tensor,
-    dy: Tensor,
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool, *saved: Tensor
 ) -> tuple[Tensor, ...]:
+    y, log_sums, dy = saved
     dq, dk, dv = (empty_by_token(x) for x in (q, k, v))
     along = torch.empty_like(log_sums)  # dy · y of each query
     tile = _tile(q, v, ELEMENTS_BACKWARD)

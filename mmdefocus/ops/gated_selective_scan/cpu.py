@@ -30,16 +30,21 @@ def cpu_gated_selective_scan(x: GatedScan) -> Tensor:
 
 def _outputs(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
     x, keep = GatedScan(*arguments[:-1]), arguments[-1]
+    return _allocated(x, _sizes(x), keep)
+
+
+def _allocated(x: GatedScan, sizes: Sizes, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
     y = x.u.new_empty(x.u.shape if keep else (0, 0, 0))
-    return empty_contiguous(x.u), y, x.A.new_empty(_sizes(x).kept_shape if keep else 0)
+    return empty_contiguous(x.u), y, x.A.new_empty(sizes.kept_shape if keep else 0)
 
 
 def _forward(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the output and, to `keep` for the backward, that of the scan and some states."""
-    x = GatedScan(*arguments[:-1])
-    out, y, kept = _outputs(*arguments)
+    x, keep = GatedScan(*arguments[:-1]), arguments[-1]
+    sizes = _sizes(x)
+    out, y, kept = _allocated(x, sizes, keep)
     outputs = (*map(StridedTensor.of_tokens, (out, y)), kept)
-    call('gated_selective_scan_forward', x.A.dtype, *_inputs(x), *outputs)
+    call('gated_selective_scan_forward', x.A.dtype, sizes, *_inputs(x), *outputs)
     return out, y, kept
 
 
@@ -55,8 +60,9 @@ def _backward(*arguments: object) -> tuple[Tensor, ...]:
     in_dout, in_y, out_du, out_ddelta, out_dz = map(
         StridedTensor.of_tokens, (dout, y, du, ddelta, dz)
     )
+    inputs = (sizes, *_inputs(x), in_dout, in_y, kept)
     outputs = (out_du, out_ddelta, dbias, dA, dB, dC, dD, out_dz)
-    call('gated_selective_scan_backward', x.A.dtype, *_inputs(x), in_dout, in_y, kept, *outputs)
+    call('gated_selective_scan_backward', x.A.dtype, *inputs, *outputs)
     dA, dB, dC, dD, dbias = (share.sum(0) for share in (dA, dB, dC, dD, dbias))
     return du, ddelta, dA, dB.to(x.B.dtype), dC.to(x.C.dtype), dD, dz, dbias
 
@@ -66,9 +72,9 @@ def _sizes(x: GatedScan) -> Sizes:
 
 
 def _inputs(x: GatedScan) -> tuple[object, ...]:
-    """Returns what both functions in C begin with."""
+    """Returns what both functions in C are given after the sizes."""
     u, delta, B, C, z = map(StridedTensor.of_tokens, (x.u, x.delta, x.B, x.C, x.z))
-    return _sizes(x), u, delta, x.delta_bias, x.A, B, C, x.D, z, x.eps
+    return u, delta, x.delta_bias, x.A, B, C, x.D, z, x.eps
 
 
 _scan = custom_operator(

@@ -17,7 +17,7 @@ def test_drawing_a_detector_goes_to_the_folder_of_the_user(tmp_path, monkeypatch
 
 def test_amp_refuses_an_optimizer_wrapper_of_another_kind():
     cfg = Config(dict(optim_wrapper=dict(type='DeepSpeedOptimWrapper')))
-    with pytest.raises(InputError, match='found DeepSpeedOptimWrapper'):
+    with pytest.raises(InputError, match='got DeepSpeedOptimWrapper'):
         changes.enable_amp(cfg)
 
 

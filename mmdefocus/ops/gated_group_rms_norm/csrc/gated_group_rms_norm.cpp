@@ -1,8 +1,6 @@
 // The epilogue of the mixer: out = (y r + u D) silu(z), r = 1 / sqrt(mean of y^2 over a group +
 // eps).
 
-#include <cmath>
-
 #include "exponential.h"
 #include "rows.h"
 
@@ -17,13 +15,8 @@ struct Epilogue {
     int64_t group;
     T eps;
 
-    T inverse_rms(const T* y_row, int64_t first) const {
-        Row<T, W> squares{};
-        for_each_row<T, W>(first, first + group, [&](int64_t c, int count) {
-            const Row<T, W> value = load_row<W>(y_row + c, count);
-            squares = squares + value * value;
-        });
-        return 1 / std::sqrt(horizontal_sum(squares) / group + eps);
+    T scale(const T* token, int64_t first) const {
+        return inverse_rms<W>(token, first, first + group, eps);
     }
 };
 
@@ -36,7 +29,7 @@ void forward(const Tasks& tasks, const Epilogue<T>& in, ChannelsLast<T> out) {
             const T *y = in.y.at(task.image, t), *u = in.u.at(task.image, t);
             const T* z = in.z.at(task.image, t);
             for (int64_t first = 0; first < tasks.channels; first += in.group) {
-                const T r = in.inverse_rms(y, first);
+                const T r = in.scale(y, first);
                 for_each_row<T, W>(first, first + in.group, [&](int64_t c, int count) {
                     const Row<T, W> gate = load_row<W>(z + c, count);
                     const Row<T, W> sum =
@@ -59,7 +52,7 @@ struct Gradients {
 template <typename T>
 void backward_group(const Epilogue<T>& in, const T* dout, const T* y, const T* u, const T* z,
                     int64_t first, T* dy, T* du, T* dz, T* dskip) {
-    const T r = in.inverse_rms(y, first);
+    const T r = in.scale(y, first);
     Row<T, W> products{};
     for_each_row<T, W>(first, first + in.group, [&](int64_t c, int count) {
         const Row<T, W> gate = load_row<W>(z + c, count), open = sigmoid(gate);

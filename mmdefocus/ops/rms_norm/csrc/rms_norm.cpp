@@ -1,7 +1,5 @@
 // RMS normalisation over all channels of a token: y = x r w, r = 1 / sqrt(mean of x^2 + eps).
 
-#include <cmath>
-
 #include "rows.h"
 
 namespace {
@@ -13,14 +11,7 @@ struct Norm {
     int64_t channels;
     T eps;
 
-    T inverse_rms(const T* row) const {
-        Row<T> squares{};
-        for_each_row<T>(0, channels, [&](int64_t c, int count) {
-            const Row<T> value = load_row(row + c, count);
-            squares = squares + value * value;
-        });
-        return 1 / std::sqrt(horizontal_sum(squares) / channels + eps);
-    }
+    T scale(const T* token) const { return inverse_rms(token, 0, channels, eps); }
 };
 
 template <typename T>
@@ -30,7 +21,7 @@ void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
         const Task task(tasks, i);
         for (int64_t t = task.first; t < task.last; ++t) {
             const T* x = norm.x.at(task.image, t);
-            const T r = norm.inverse_rms(x);
+            const T r = norm.scale(x);
             for_each_row<T>(0, tasks.channels, [&](int64_t c, int count) {
                 const Row<T> weight = load_row(norm.weight + c, count);
                 store_row(y.at(task.image, t) + c, count, load_row(x + c, count) * r * weight);
@@ -42,7 +33,7 @@ void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
 // With n = x r and g = dy w: dx = r (g - n mean(g n)).
 template <typename T>
 void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dweight) {
-    const T r = norm.inverse_rms(x);
+    const T r = norm.scale(x);
     Row<T> products{};
     for_each_row<T>(0, norm.channels, [&](int64_t c, int count) {
         const Row<T> normed = load_row(x + c, count) * r, gradient = load_row(dy + c, count);

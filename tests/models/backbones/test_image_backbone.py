@@ -8,7 +8,7 @@ from mmengine.runner import load_checkpoint
 
 from mmdefocus import models
 from mmdefocus.checkpoints.checks import checked_load
-from mmdefocus.models.backbones.causal_backbone import CausalBackbone
+from mmdefocus.models.backbones import ImageBackbone
 from mmdefocus.registry import MODELS
 from mmdefocus.utils.errors import InputError
 
@@ -27,7 +27,7 @@ def randomise(model):
 
 def test_no_family_is_left_out(tiny_archs):
     registered = {name: cls for name, cls in MODELS.module_dict.items() if isinstance(cls, type)}
-    ours = {name for name, cls in registered.items() if issubclass(cls, CausalBackbone)}
+    ours = {name for name, cls in registered.items() if issubclass(cls, ImageBackbone)}
     assert ours == set(tiny_archs)
 
 
@@ -149,64 +149,6 @@ def test_weights_of_another_family_or_size_are_refused_in_one_line(
         assert '\n' not in str(error.value)
 
 
-def test_drop_path_rises_with_the_depth(build):
-    model = build(drop_path_rate=0.2)
-    assert [block.drop_path.rate for block in model.blocks] == [0.0, 0.1, 0.2]
-    model.set_drop_path_rate(0.6)
-    assert [block.drop_path.rate for block in model.blocks] == [0.0, 0.3, 0.6]
-
-
-def test_a_block_whose_branches_are_dropped_passes_its_input_on(build):
-    block = build().blocks[0].train()
-    block.drop_path.rate = 1 - 1e-9
-    tokens = torch.randn(4, 17, 16)
-    assert torch.equal(block(tokens), tokens)
-    assert not torch.equal(block.eval()(tokens), tokens)
-
-
-def test_recomputing_the_blocks_gives_the_same_gradients(build):
-    model = build(drop_path_rate=0.5)
-    images = images_of(4)
-    gradients = []
-    for with_cp in (False, True):
-        model.with_cp = with_cp
-        torch.manual_seed(0)
-        loss = model(images)[0].square().mul(torch.arange(16)).sum()
-        gradients.append(torch.autograd.grad(loss, tuple(model.parameters())))
-    torch.testing.assert_close(*gradients)
-
-
-@pytest.mark.parametrize('init_cfg', [None, {'type': 'Normal', 'layer': 'Linear', 'std': 1.0}])
-def test_init_weights_resets_the_filters(build, init_cfg):
-    """A rule for linear layers would overwrite the time steps of Mamba, which are filters too."""
-    model, fresh = build(init_cfg=init_cfg), build().blocks[0].mixer
-    filters = [
-        name
-        for name, _ in fresh.named_parameters()
-        if name in ('decay.A_log', 'rope.freq', 'dt_proj.bias', 'D')
-    ]
-    randomise(model).init_weights()
-    for block in model.blocks:
-        for name in filters:
-            assert torch.equal(block.mixer.get_parameter(name), fresh.get_parameter(name)), name
-
-
-def test_init_weights_follows_its_rule_elsewhere(build):
-    model = build(init_cfg={'type': 'Normal', 'layer': 'Linear', 'std': 1.0})
-    model.init_weights()
-    linears = [m for m in model.blocks[0].mixer.modules() if isinstance(m, torch.nn.Linear)]
-    assert abs(linears[0].weight.std().item() - 1.0) < 0.15
-
-
-def test_pretrained_weights_survive_init_weights(build, tmp_path):
-    source = randomise(build())
-    torch.save({'state_dict': source.state_dict()}, tmp_path / 'weights.pth')
-    model = build(init_cfg={'type': 'Pretrained', 'checkpoint': str(tmp_path / 'weights.pth')})
-    model.init_weights()
-    for name, value in source.state_dict().items():
-        assert torch.equal(model.state_dict()[name], value), name
-
-
 @pytest.mark.parametrize('decay', ['learnable', 'fixed', 'none'])
 @pytest.mark.parametrize('rope', ['learnable', 'fixed', 'none'])
 def test_the_filter_can_be_switched(build, decay, rope):
@@ -229,9 +171,9 @@ def test_bfloat16_autocast_stays_near_float32(build):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'arch': 'huge'}, "arch of Defocus.*: expected one of tiny, .* got 'huge'"),
+        ({'arch': 'huge'}, "arch of .*: expected one of tiny, .* got 'huge'"),
         ({'arch': {'embed_dim': 3}}, "unknown key 'embed_dim', did you mean 'embed_dims'"),
-        ({'arch': {'embed_dims': 16}}, 'arch of Defocus.*: missing depth, '),
+        ({'arch': {'embed_dims': 16}}, 'arch of .*: missing depth, '),
         ({'img_size': 0}, 'img_size: expected a positive int'),
         ({'img_size': (32, 32, 3)}, 'img_size: expected a positive int'),
         ({'patch_size': 33}, 'patch_size: expected an int from 1 to the image size 32'),
@@ -254,3 +196,67 @@ def test_bad_arguments_are_named(build, change, message):
 def test_an_unknown_argument_is_an_error(build):
     with pytest.raises(TypeError, match='image_size'):
         build(image_size=32)
+
+
+def test_errors_of_architectures_name_the_class_that_was_asked_for(build):
+    family = type(build()).__name__
+    with pytest.raises(ValueError, match=f'arch of {family}: expected one of tiny'):
+        build(arch='huge')
+
+
+EMBED_DIMS = [
+    ({'num_heads': 3}, 'num_heads: 3 does not divide embed_dims 16'),
+    ({'num_heads': 16}, 'num_heads: a head needs an even number of channels'),
+]
+GROUPS = [
+    ({'intermediate_size': 40}, 'group_norm_size 16 does not divide intermediate_size 40'),
+    ({'state_size': 3}, 'state_size must be even'),
+    ({'time_step_ranks': 3}, "unknown key 'time_step_ranks', did you mean 'time_step_rank'"),
+]
+BAD_KEYS = {
+    'BidirectionalMamba': GROUPS,
+    'DefocusMamba': [({'depth': 0}, 'depth must be a positive integer, got 0'), *GROUPS],
+    'DefocusRetNet': [
+        *EMBED_DIMS,
+        ({'value_channels': 33}, 'num_heads: 2 does not divide value_channels 33'),
+        ({'feedforward_channels': 0}, 'feedforward_channels must be a positive integer, got 0'),
+        ({'intermediate_size': 32}, "unknown key 'intermediate_size'"),
+    ],
+    'DefocusViT': [*EMBED_DIMS, ({'num_layers': 3}, "unknown key 'num_layers'")],
+}
+
+
+@pytest.mark.parametrize(
+    ('family', 'change', 'message'),
+    [(family, *case) for family, cases in BAD_KEYS.items() for case in cases],
+)
+def test_bad_keys_of_an_architecture_are_named(tiny_archs, family, change, message):
+    with pytest.raises(ValueError, match=f'arch of {family}: {message}'):
+        getattr(models, family)({**tiny_archs[family], **change}, img_size=32)
+
+
+@pytest.mark.parametrize('family', ['DefocusRetNet', 'DefocusViT'])
+def test_a_decay_of_other_families_is_an_error_that_names_them(family):
+    others = 'DefocusMamba, BidirectionalMamba'
+    message = f"{family} has learnable, fixed, none; 'data_dependent' is for {others}"
+    with pytest.raises(ValueError, match=message):
+        getattr(models, family)('tiny', decay='data_dependent')
+
+
+def test_an_unknown_decay_is_an_error_that_lists_those_of_the_family(build):
+    own = ', '.join(type(build()).mixer.decays)
+    with pytest.raises(ValueError, match=f"decay: expected one of {own}, got 'learned'"):
+        build(decay='learned')
+
+
+def test_the_cls_token_and_the_tokens_have_names_and_unpack(build):
+    (output,) = build(out_type='cls_and_tokens')(images_of(2))
+    cls_token, tokens = output
+    assert cls_token is output.cls_token and tokens is output.tokens
+
+
+def test_blocks_are_tapped_inside_of_a_larger_model(build):
+    backbone = build()
+    with backbone.tapped() as taps:
+        torch.nn.Sequential(backbone)(images_of(2))
+    assert {taps[f'layer{layer}.output'].shape for layer in (1, 2, 3)} == {(2, 17, 16)}
