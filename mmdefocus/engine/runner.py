@@ -6,7 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from ..checkpoints.checks import checked_load, pretrained_files
+from ..checkpoints.checks import Tolerance, checked_load, pretrained_files
 
 
 class CheckedRunner(Runner):
@@ -24,7 +24,7 @@ class CheckedRunner(Runner):
             InputError: If the checkpoint does not fit the model.
         """
         training = isinstance(self._train_loop, BaseLoop)
-        tolerate = 'partial' if training and not self._resume else 'nothing'
+        tolerate: Tolerance = 'partial' if training and not self._resume else 'nothing'
         with checked_load(self._bare_model, self._load_from or self.work_dir, tolerate):
             super().load_or_resume()
         super().dump_config()
