@@ -22,7 +22,7 @@ from mmdefocus.utils.errors import InputError, one_line, one_line_errors
 from shared.arguments import DTYPES, Parser, positive
 from shared.measure import Output
 from shared.operators import SUBJECTS, Call, as_list
-from shared.report import Row, environment, print_table, save_csv
+from shared.report import Row, environment, save_csv, show
 
 BOUNDS = {'float64': 1e-10, 'float32': 1e-4, 'bfloat16': 2e-2, 'float16': 4e-3}
 
@@ -97,15 +97,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         args = parse_args(argv)
         about = environment(args.threads, args.device, seed=args.seed, runs=args.runs)
         torch.use_deterministic_algorithms(True)
-        rows = []
+        path, rows = args.out / 'correctness.csv', []
         with Progress(console=console, transient=True) as progress:
             for name in progress.track(args.op):
                 for shape in args.shape:
                     for dtype in args.dtype:
                         rows += compare(operators()[name], shape, dtype, args)
-                        save_csv(args.out / 'correctness.csv', rows, about)
-        print_table(rows, about, group='op', console=console, common=Shape._fields)
-        console.print(f'wrote {args.out}/correctness.csv', highlight=False, soft_wrap=True)
+                        save_csv(path, rows, about)
+        show(path, rows, about, group='op', console=console, common=Shape._fields)
         if wrong := sum(not row['error'] < row['bound'] for row in rows):
             raise InputError(f'{wrong} of {len(rows)} errors are above their bound')
 

@@ -33,7 +33,7 @@ from mmdefocus.utils.errors import InputError
 from shared.arguments import Parser, positive
 from shared.detector_profile import profile_step, ranges, to_rows
 from shared.measure import interleave, timed
-from shared.report import Row, environment, print_table, save_csv, spread
+from shared.report import Row, environment, save_csv, show, spread
 from shared.trial import added_peak_memory
 
 BOXES = 10  # in an image
@@ -153,13 +153,12 @@ def main(args: argparse.Namespace) -> None:
             raise InputError('--peak-memory: expected --train or --infer')
         print(added_peak_memory(make_step(model, args.modes[0], optim_wrapper, args)))
         return
-    rows = []
+    path, rows = args.out / 'detector.csv', []
     with Progress(console=console, transient=True) as progress:
         for mode in args.modes:
             rows += measure(model, mode, optim_wrapper, args, progress)
-            save_csv(args.out / 'detector.csv', rows, about)
-    print_table(rows, about, group='part', console=console)
-    console.print(f'wrote {args.out}/detector.csv', highlight=False, soft_wrap=True)
+            save_csv(path, rows, about)
+    show(path, rows, about, group='part', console=console)
 
 
 if __name__ == '__main__':

@@ -19,7 +19,7 @@ from mmdefocus.utils.memory import keep_freed_memory
 from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, Shape, show_shape
 from shared.measure import forward_backward, interleave
 from shared.models import autocast
-from shared.report import Row, environment, mebibytes, print_table, save_csv, spread
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
 from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 BASE_AT_224 = Shape(4, 197, 1536, 16)
@@ -120,17 +120,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.peak_memory:
             print(peak_memory(args))
             return
-        rows = []
+        path, rows = args.out / 'mixers.csv', []
         with Progress(console=console, transient=True) as progress:
             for shape in args.shape:
                 rows += measure(shape, args, progress)
-                save_csv(args.out / 'mixers.csv', rows, about)
-        if not rows:
-            raise InputError('--mixers: none of those that are wanted can run')
-        print_table(
-            rows, about, group='length', console=console, common=('repeats', *Shape._fields)
-        )
-    console.print(f'wrote {args.out}/mixers.csv', highlight=False, soft_wrap=True)
+                save_csv(path, rows, about)
+        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
 
 
 if __name__ == '__main__':

@@ -31,7 +31,7 @@ from shared.measure import (
 )
 from shared.operators import SUBJECTS, Call, as_list, candidates
 from shared.plot import Labels, Point, save_plot
-from shared.report import Row, environment, mebibytes, print_table, save_csv, spread
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
 from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 BASE_AT_224 = Shape(4, 197, 1536, 16)
@@ -203,18 +203,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.device == 'cuda':
             about['copy_gb_per_s'] = copy_rate() / 1e9
             about['matrix_tflops'] = matrix_rate(DTYPES[args.dtype]) / 1e12
-        rows = []
+        path, rows = args.out / 'ops.csv', []
         with Progress(console=console, transient=True) as progress:
             for name, found in chosen.items():
                 for shape in args.shape:
                     rows += measure(name, shape, found, args, progress)
-                    save_csv(args.out / 'ops.csv', rows, about)
-        if not rows:
-            raise InputError('--op: none of those that are wanted can run')
-        print_table(
-            rows, about, group='length', console=console, common=('repeats', *Shape._fields)
-        )
-        console.print(f'wrote {args.out}/ops.csv', highlight=False, soft_wrap=True)
+                    save_csv(path, rows, about)
+        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
         save_ops_plot(rows, args, console)
 
 

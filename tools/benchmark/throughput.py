@@ -26,7 +26,7 @@ from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, positive
 from shared.measure import Repetition, interleave, timed
 from shared.models import MODELS, make_linear_step, make_step
 from shared.plot import Labels, Point, save_plot
-from shared.report import Row, environment, mebibytes, print_table, save_csv, spread
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
 from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 DEFAULT_PIXELS = 4 * 224**2  # in a batch
@@ -213,16 +213,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.peak_memory:
             print(peak_memory(args))
             return
-        rows = []
+        path, rows = args.out / 'throughput.csv', []
         with Progress(console=console, transient=True) as progress:
             for side, batch_size in zip(args.resolutions, args.batch_size, strict=True):
                 for mode in args.modes:
                     rows += measure(mode, side, batch_size, args, progress)
-                    save_csv(args.out / 'throughput.csv', rows, about)
-        if not rows:
-            raise InputError('--models: none of those that are wanted can run')
-        print_table(rows, about, group='resolution', console=console, common=('repeats',))
-        console.print(f'wrote {args.out}/throughput.csv', highlight=False, soft_wrap=True)
+                    save_csv(path, rows, about)
+        show(path, rows, about, group='resolution', console=console, common=('repeats',))
         save_throughput_plot(rows, args, console)
 
 

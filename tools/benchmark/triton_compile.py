@@ -23,7 +23,7 @@ from mmdefocus.utils.errors import one_line_errors
 from shared.arguments import DTYPES
 from shared.compilation import Launch, compile_launch, record_launches
 from shared.operators import SUBJECTS, Call, as_list
-from shared.report import print_table, save_csv
+from shared.report import save_csv, show
 
 WIDTHS = (1536, 2048)
 STATES = 16
@@ -69,16 +69,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             'N': STATES,
         }
         launches = {sm: launches_of(args.op, args.dtype, sm) for sm in args.sm}
-        rows = []
+        path, rows = args.out / 'triton_compile.csv', []
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task('', total=sum(map(len, launches.values())))
             for of_each in zip(*launches.values(), strict=True):
                 for capability, launch in zip(args.sm, of_each, strict=True):
                     progress.update(task, description=launch.name, advance=1)
                     rows.append(compile_launch(launch, capability))
-                    save_csv(args.out / 'triton_compile.csv', rows, about)
-        print_table(rows, about, group='kernel', console=console)
-    console.print(f'wrote {args.out}/triton_compile.csv', highlight=False, soft_wrap=True)
+                    save_csv(path, rows, about)
+        show(path, rows, about, group='kernel', console=console)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 import torch
+
 from mmdefocus.ops.operator import operators
 
 SMALL = ('--shape', '1,9,64,4', '--runs', '2', '--dtype', 'float32', 'bfloat16')

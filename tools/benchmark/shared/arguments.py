@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from mmdefocus.ops.operator import Shape
 
+from mmdefocus.ops.operator import Shape
 from mmdefocus.utils.errors import InputError
 
 DTYPES = {name: getattr(torch, name) for name in ('float64', 'float32', 'bfloat16', 'float16')}

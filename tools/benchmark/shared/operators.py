@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmdefocus.ops.operator import Shape, operators
 from torch import Tensor
 
+from mmdefocus.ops.operator import Shape, operators
 from mmdefocus.utils.errors import one_line
 
 from .measure import Output

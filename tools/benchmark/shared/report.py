@@ -11,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
 from mmdefocus.utils.memory import keeps_freed_memory
 
@@ -75,6 +76,25 @@ def print_table(
     title = ', '.join(f'{key} {_cell(value)}' for key, value in (about | above).items())
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)
+
+
+def show(
+    path: Path,
+    rows: Sequence[Row],
+    about: Row,
+    group: str,
+    console: Console,
+    common: Sequence[str] = (),
+) -> None:
+    """Shows the table of what was saved, see `print_table`, and says where.
+
+    Raises:
+        InputError: If nothing was measured.
+    """
+    if not rows:
+        raise InputError('none of those that are wanted can run, as the lines above tell')
+    print_table(rows, about, group, console, common)
+    console.print(f'wrote {path}', highlight=False, soft_wrap=True)
 
 
 def _cell(value: str | int | float | None) -> str:

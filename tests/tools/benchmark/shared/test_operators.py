@@ -1,7 +1,7 @@
 import pytest
 import torch
-from mmdefocus.ops.operator import Shape, operators
 
+from mmdefocus.ops.operator import Shape, operators
 from shared.measure import forward_backward
 from shared.operators import MATRIX_PRODUCTS, SUBJECTS, candidates
 

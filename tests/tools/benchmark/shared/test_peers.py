@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from mmdefocus.ops.operator import Shape
 
+from mmdefocus.ops.operator import Shape
 from shared.measure import gradients
 from shared.operators import SUBJECTS, candidates
 
