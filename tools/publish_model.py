@@ -55,8 +55,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise InputError(f'OUT: expected a name that ends in .pth, found {args.out}')
         with console.status(f'publishing {args.checkpoint}'):
             checkpoint = inference_checkpoint(args.checkpoint)
-            if not checkpoint['state_dict']:
-                raise InputError(f'checkpoint {args.checkpoint}: holds no weights')
             published = publish(checkpoint, args.out)
     for path in published:
         size = path.stat().st_size / 2**20

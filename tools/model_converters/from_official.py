@@ -127,7 +127,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         except ValueError as error:
             raise InputError(f'{args.src}: {error}') from error
-        write_checkpoint(checkpoint, args.dst)
+        write_checkpoint(checkpoint, args.dst, digest=not args.reverse)
     console.print(f'wrote {args.dst}', highlight=False, soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ...checkpoints.checks import check_file, is_local
+from ...checkpoints.checks import check_file, is_pretrained
 from ...utils.errors import InputError
 
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
@@ -78,24 +78,24 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
 
 
 def check_load_from(cfg: Config) -> None:
-    """Checks the checkpoint that a run starts from, if it is a local file.
+    """Checks the checkpoint that a run starts from; one at an address is fetched.
 
     Raises:
         InputError: See `check_file`.
     """
     path = cfg.get('load_from')
-    if path and is_local(path):
+    if path:
         check_file(path, resume=bool(cfg.get('resume')))
 
 
 def check_pretrained(cfg: Config) -> None:
-    """Checks the local files that parts of the model start from (`init_cfg` of `Pretrained`).
+    """Checks the checkpoints that parts of the model start from (`init_cfg` of `Pretrained`).
 
     Raises:
         InputError: See `check_file`.
     """
     for node in dicts(cfg.get('model')):
-        if node.get('type') == 'Pretrained' and is_local(node['checkpoint']):
+        if is_pretrained(node):
             check_file(node['checkpoint'], node.get('prefix'))
 
 
@@ -130,5 +130,5 @@ def _data_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
     values = [('data_root', root), ('ann_file', os.path.join(root, dataset.get('ann_file') or ''))]
     values += [('data_prefix', os.path.join(root, value or '')) for value in prefixes.values()]
     for argument, value in values:
-        if value and is_local(value):
+        if value and '://' not in value:  # what is elsewhere, MMEngine's file backends find
             yield argument, Path(value)
