@@ -70,6 +70,8 @@ def _find_records(file: Any, content: mmap.mmap) -> dict[str, Record]:
     end = 0
     for entry in entries:
         name, offset, size = entry.filename, entry.header_offset, entry.file_size
+        if '/code/' in name:
+            raise InputError('refused, because it holds a TorchScript program; expected weights')
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             raise InputError(f'refused, because its record {name} is compressed or encrypted')
         head = content[offset : offset + LOCAL_HEADER.size]
@@ -118,8 +120,6 @@ def _check_digest(records: dict[str, Record], content: mmap.mmap) -> None:
 
 def _read_tensors(records: dict[str, Record], content: mmap.mmap) -> Any:
     pickled, order = records.get('data.pkl'), records.get('byteorder')
-    if 'constants.pkl' in records:
-        raise InputError('refused, because it holds a TorchScript program; expected weights')
     if pickled is None:
         raise InputError('cannot be read; expected a PyTorch checkpoint')
     if order and content[order.start : order.start + order.size].decode('ascii') != sys.byteorder:

@@ -15,6 +15,9 @@ from ...utils.errors import InputError
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
+# MMEngine reads such a file as a program; JSON, TXT and CSV files are data.
+PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml')
+
 # Keys that MMEngine reads from a config and that are no arguments of its runner.
 EXTRA_KEYS = (
     'activation_checkpointing',
@@ -55,7 +58,7 @@ def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
 
 
 def check_data(cfg: Config, loaders: Iterable[str]) -> None:
-    """Checks that the data of some loaders exists, and says how to make it if it does not.
+    """Checks that the data of some loaders is data and exists, and says how to make it if not.
 
     The config states the command as `data_preparation`. Without one, the datasets are left to
     themselves: some download their data.
@@ -63,6 +66,8 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
     Raises:
         InputError: Names the path that does not exist or holds nothing.
     """
+    loaders = tuple(loaders)
+    check_no_programs(cfg, loaders)
     how = cfg.get('data_preparation')
     for loader in loaders if how else ():
         for dataset in _datasets(cfg.get(loader)):
@@ -75,6 +80,22 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
                     f'{loader}.dataset ({dataset["type"]}): {argument} {str(path)!r} {found}; '
                     f'to make it: {how}'
                 )
+
+
+def check_no_programs(cfg: Config, loaders: Iterable[str]) -> None:
+    """Checks that no dataset reads a format that can run code: pickle or YAML.
+
+    Raises:
+        InputError: Names the argument and the file.
+    """
+    for loader in loaders:
+        for node in dicts((cfg.get(loader) or {}).get('dataset')):
+            for argument, value in node.items():
+                if isinstance(value, str) and value.lower().endswith(PROGRAM_SUFFIXES):
+                    raise InputError(
+                        f'{loader}.dataset ({node.get("type")}): {argument} {value!r} would be '
+                        'executed while it is read; convert the file to JSON'
+                    )
 
 
 def check_load_from(cfg: Config) -> None:
