@@ -5,7 +5,6 @@ step that was finished before is not run again, and training that was stopped go
 `--restart` begins anew. Results: `work_dirs/demo/summary.json` and `work_dirs/demo/*.png`.
 """
 
-import argparse
 import json
 import os
 import shlex
@@ -13,15 +12,16 @@ import shutil
 import subprocess
 import sys
 import time
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 from mmengine.config import Config
-from rich.console import Console
-from rich.table import Table
 
+from mmdefocus.engine.command import command
+from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,25 +46,29 @@ class Step(NamedTuple):
     environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('--restart', action='store_true', help=f'delete {OUT} and begin anew')
-    args = parser.parse_args()
+
+
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Runs the steps that are missing and shows what came of them."""
     os.chdir(ROOT)
     if args.restart:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True, exist_ok=True)
 
-    console = Console()
+    console = make_console()
     classifier, detector = Config.fromfile(CLASSIFIER), Config.fromfile(DETECTOR)
     seconds = read_json(STEPS_FILE) if STEPS_FILE.exists() else {}
     for step in plan(classifier, detector):
-        command = shlex.join([*step.environment, 'python', *step.arguments])
+        line = shlex.join([*step.environment, 'python', *step.arguments])
         if step.name in seconds and step.product.exists():
             console.print(f'[dim]{step.name}: {step.product} is there, done before[/]')
             continue
-        console.print(f'\n[bold]{step.name}[/]\n  {command}', highlight=False, soft_wrap=True)
-        seconds[step.name] = run(step, command)
+        console.print(f'\n[bold]{step.name}[/]\n  {line}', highlight=False, soft_wrap=True)
+        seconds[step.name] = run(step, line)
         write_json(seconds, STEPS_FILE)
 
     summary = dict(
@@ -74,11 +78,11 @@ def main() -> None:
     )
     pictures = draw_detections(detector)
     write_json(summary, SUMMARY_FILE)
-    report(console, summary, pictures)
+    report(summary, pictures)
 
 
 def plan(classifier: Config, detector: Config) -> list[Step]:
-    """The steps in their order."""
+    """Returns the steps in their order."""
     steps = [
         Step(
             'prepare data',
@@ -105,11 +109,12 @@ def plan(classifier: Config, detector: Config) -> list[Step]:
 
 
 def metrics_file(config: Config) -> Path:
+    """Returns the file that the test of a config writes."""
     return Path(config.work_dir, 'metrics.json')
 
 
-def run(step: Step, command: str) -> float:
-    """Runs a step and returns how long it took, in seconds; exits where it fails."""
+def run(step: Step, line: str) -> float:
+    """Runs a step, shown as `line`, and returns its duration in seconds; exits where it fails."""
     start = time.perf_counter()
     # Threads of OpenMP that wait in a loop take the cores from each other on a machine that has
     # other work to do, which can make training ten times slower.
@@ -120,7 +125,7 @@ def run(step: Step, command: str) -> float:
     except KeyboardInterrupt:
         sys.exit('stopped; the same command goes on from the last checkpoint')
     if code:
-        sys.exit(f'the demo stops here, this command failed (exit code {code}): {command}')
+        sys.exit(f'the demo stops here, this command failed (exit code {code}): {line}')
     return round(time.perf_counter() - start, 1)
 
 
@@ -153,7 +158,7 @@ def draw_detections(detector: Config) -> list[Path]:
 
 
 def draw_scene(folder: Path, image: dict, truth: list[dict], predictions: list[dict]) -> np.ndarray:
-    """One scene twice, left with its ground truth and right with the detections.
+    """Draws a scene twice, left with its ground truth and right with the detections.
 
     Args:
         folder: Where the images are.
@@ -192,26 +197,26 @@ def draw_box(image: np.ndarray, box: dict) -> None:
 
 
 def write_text(image: np.ndarray, text: str, place: tuple[int, int], colour: tuple) -> None:
+    """Writes a short text into an image."""
     cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
 
 
-def report(console: Console, summary: dict, pictures: list[Path]) -> None:
-    table = Table(title='De-focus attention in miniature, on handwritten digits')
-    table.add_column('what')
-    table.add_column('result', justify='right')
+def report(summary: dict, pictures: list[Path]) -> None:
+    """Shows a table of the results, and where they are."""
+    title = 'De-focus attention in miniature, on handwritten digits'
+    table = make_table('what', 'result', title=title)
     table.add_row('classifier, top-1', f'{summary["top1"]:.2f} %')
     table.add_row('detector, COCO mAP', f'{summary["mAP"]:.3f}')
     table.add_section()
     for step, seconds in summary['seconds'].items():
         table.add_row(step, f'{seconds:.0f} s')
-    console.print()
-    console.print(table)
-    console.print(
-        f'summary: {SUMMARY_FILE}', f'pictures: {", ".join(map(str, pictures))}', sep='\n'
-    )
+    print()
+    make_console().print(table)
+    print(f'summary: {SUMMARY_FILE}', f'pictures: {", ".join(map(str, pictures))}', sep='\n')
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict | list:
+    """Returns the content of a file."""
     return json.loads(path.read_text())
 
 

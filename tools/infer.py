@@ -5,29 +5,26 @@ OUT/pictures holds the images with what was found. Exits with 1 if an image coul
 others are done all the same.
 """
 
-import argparse
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import track
 
 from mmdefocus.apis.inference import Predictor, build_predictor
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import check_keys
-from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.utils.console import make_console
+from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing, write_json
-from mmdefocus.utils.memory import keep_freed_memory
 
 SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('images', type=Path, help='an image, or a folder of images')
-    parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
+    add_config(parser)
     parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
     parser.add_argument(
@@ -38,8 +35,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='draw boxes of at least this score; default %(default)s; the JSON file has them all',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
-    cli.add_config_options(parser)
-    return parser.parse_args(argv)
 
 
 def find_images(path: Path) -> list[Path]:
@@ -85,21 +80,16 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
     return failed
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    keep_freed_memory()
-    console = Console(stderr=True)
-    with one_line_errors():
-        args = parse_args(argv)
-        images = find_images(args.images)
-        cfg = cli.read_config(args.config, args.cfg_options)
-        check_keys(cfg, ('model', 'test_dataloader'))
-        with config_errors(cfg):
-            predictor = build_predictor(cfg, args.checkpoint, args.device)
-        predictor.score_threshold = args.score_thr
-        failed = predict(images, predictor, args.out, console)
+@command(add_arguments)
+def main(args: Namespace) -> int:
+    """Predicts all images; returns 1 if one of them could not be read."""
+    images = find_images(args.images)
+    with config_of(args, 'model', 'test_dataloader') as cfg:
+        predictor = build_predictor(cfg, args.checkpoint, args.device)
+    predictor.score_threshold = args.score_thr
+    failed = predict(images, predictor, args.out, make_console(stderr=True))
     print(f'{len(images) - len(failed)} of {len(images)} images: {args.out}/predictions.json')
-    raise SystemExit(1 if failed else 0)
+    return 1 if failed else 0
 
 
 if __name__ == '__main__':

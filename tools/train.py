@@ -1,24 +1,18 @@
 """Trains the model of a config, of mmdet or of mmpretrain."""
 
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
 
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import (
-    TRAIN_KEYS,
-    check_data,
-    check_keys,
-    check_load_from,
-    check_pretrained,
-)
-from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.utils.errors import one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.changes import enable_amp, enable_auto_scale_lr, resume
+from mmdefocus.engine.config.check import TRAIN_KEYS
+from mmdefocus.engine.config.command_line import add_config, add_run_options, config_of
+from mmdefocus.engine.launch import train
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    keep_freed_memory()
-    parser = cli.make_parser(__doc__)
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
+    add_config(parser)
+    add_run_options(parser)
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -30,21 +24,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
     )
-    with one_line_errors():
-        args = parser.parse_args(argv)
-        cfg = cli.load_config(args)
-        check_keys(cfg, TRAIN_KEYS)
+
+
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Trains."""
+    with config_of(args, *TRAIN_KEYS) as cfg:
         if args.resume:
-            cli.resume(cfg, args.resume)
+            resume(cfg, args.resume)
         if args.amp:
-            cli.enable_amp(cfg)
+            enable_amp(cfg)
         if args.auto_scale_lr:
-            cli.enable_auto_scale_lr(cfg)
-        check_data(cfg, ('train_dataloader', 'val_dataloader'))
-        check_load_from(cfg)
-        check_pretrained(cfg)
-        with config_errors(cfg):
-            cli.build_runner(cfg).train()
+            enable_auto_scale_lr(cfg)
+        train(cfg)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,5 @@
-_base_ = './dino-4scale_defocus-mamba-base_8xb2-12e_coco.py'
+_base_ = '../_base_/detectors/dino-4scale_defocus_12e_coco.py'
 
 pretrained = 'work_dirs/defocus-retnet-base_8xb128_in1k/inference.pth'
 
-model = dict(backbone=dict(type='DefocusRetNet', init_cfg=dict(checkpoint=pretrained)))
+model = dict(backbone=dict(type='DefocusRetNet', arch='base', init_cfg=dict(checkpoint=pretrained)))

@@ -15,3 +15,11 @@ model = dict(
         ),
     ),
 )
+
+# mmpretrain's backbone does not say by itself what must not decay; the rate is the backbone's
+embeddings = dict(lr_mult=0.1, decay_mult=0.0)
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={'backbone.cls_token': embeddings, 'backbone.pos_embed': embeddings}
+    )
+)

@@ -1,11 +1,15 @@
 # After Vision Mamba-S of Table 1 (26M parameters), with the recipe of the causal baselines.
-_base_ = './mamba-small_8xb128_in1k.py'
+_base_ = [
+    '../_base_/models/causal_baseline.py',
+    '../_base_/datasets/imagenet_224.py',
+    '../_base_/schedules/imagenet_300e_baseline.py',
+]
 
 model = dict(
     backbone=dict(
         type='BidirectionalMamba',
-        arch=dict(
-            _delete_=True, embed_dims=384, depth=24, intermediate_size=768, time_step_rank=24
-        ),
-    )
+        arch=dict(embed_dims=384, depth=24, intermediate_size=768, time_step_rank=24),
+        rope='none',
+    ),
+    head=dict(in_channels=384),
 )

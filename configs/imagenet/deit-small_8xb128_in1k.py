@@ -1,14 +1,13 @@
 # The non-causal baseline of Table 1: mmpretrain's DeiT, with what Table 5 has and its small
 # configuration lacks (averaged weights, repeated augmentation, drop path, colour jitter).
-_base_ = 'mmpretrain::deit/deit-small_4xb256_in1k.py'
+_base_ = [
+    'mmpretrain::deit/deit-small_4xb256_in1k.py',
+    '../_base_/datasets/imagenet_1k.py',
+]
 
 custom_imports = dict(
     imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
     allow_failed_imports=False,
-)
-data_preparation = (
-    'Put ImageNet-1K under data/imagenet as train/<wnid>/*.JPEG and val/<wnid>/*.JPEG; '
-    'docs/data.md says where to get it.'
 )
 
 model = dict(backbone=dict(drop_path_rate=0.1))

@@ -1,5 +1,11 @@
+# De-focus ViT without its filter.
 _base_ = [
-    '../_base_/models/deit_small_causal.py',
+    '../_base_/models/causal_baseline.py',
     '../_base_/datasets/imagenet_224.py',
     '../_base_/schedules/imagenet_300e_baseline.py',
 ]
+
+model = dict(
+    backbone=dict(type='DefocusViT', arch='small', decay='none', rope='none'),
+    head=dict(in_channels=384),
+)

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
 
@@ -18,6 +18,7 @@ from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
 from ..checkpoints.weights import check_numbers, weights_of
 from ..datasets.transforms import LoadImage
+from ..models.build import build_model
 from ..utils.errors import InputError
 
 TOP = 5
@@ -46,7 +47,7 @@ class Predictor(ABC):
         content = read_checkpoint(checkpoint)
         weights = weights_of(content, checkpoint)
         check_numbers(weights, checkpoint)
-        self.model = _build_model(cfg)
+        self.model = build_model(cfg)
         with checked_load(self.model, checkpoint, 'nothing'):
             load_state_dict(self.model, weights)
         self.model.to(device or get_device()).eval()
@@ -148,16 +149,9 @@ def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> 
     scope = cfg.get('default_scope')
     if scope not in KINDS:
         raise InputError(
-            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, found {scope!r}'
+            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, got {scope!r}'
         )
     return KINDS[scope](cfg, checkpoint, device)
-
-
-def _build_model(cfg: Config) -> torch.nn.Module:
-    model = cfg.model.copy()
-    if 'data_preprocessor' in cfg:  # as the runner does it
-        model.setdefault('data_preprocessor', cfg.data_preprocessor)
-    return MODELS.build(model)
 
 
 def _class_names(cfg: Config, meta: dict) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
-from ..ops import gpu
+from ..ops import operators, replaced
 from .report import Row
 
 ALIGNMENT = 16  # divisors of pointers and integers for which Triton makes a kernel of its own
@@ -54,8 +54,12 @@ def record_launches(call: Callable[[], object]) -> list[Launch]:
     def record(kernel: JITFunction, *args: object, grid: object, warmup: bool, **options: object):
         launches[_describe(kernel, args, options)] = None
 
-    on_any_device = mock.patch.object(gpu, 'interpreted', lambda: True)
-    with on_any_device, mock.patch.object(JITFunction, 'run', record):
+    kernels = {
+        name: operator.backends['triton'].run
+        for name, operator in operators().items()
+        if 'triton' in operator.backends
+    }
+    with replaced(kernels), mock.patch.object(JITFunction, 'run', record):
         call()
     return list(launches)
 

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import ops
-from ..ops.gated_scan.composed import composed_gated_scan
+from ..ops.gated_selective_scan.arguments import GatedScan
+from ..ops.gated_selective_scan.composed import composed_gated_selective_scan
 from ..utils.errors import one_line
 
 CONV_KERNEL = 4
@@ -159,8 +160,10 @@ def load_conv1d() -> Callable[..., Tensor]:
 def load_parts() -> Callable[..., Tensor]:
     """The operators that the gated scan is made of, one after the other."""
 
-    def parts(u: Tensor, *inputs: Tensor) -> Tensor:
-        return composed_gated_scan(u, *inputs, min(GROUP_SIZE, u.shape[-1]), 1e-6, True)
+    def parts(*inputs: Tensor) -> Tensor:
+        *tensors, bias = inputs
+        group_size = min(GROUP_SIZE, inputs[0].shape[-1])
+        return composed_gated_selective_scan(GatedScan(*tensors, group_size, 1e-6, bias, True))
 
     return parts
 

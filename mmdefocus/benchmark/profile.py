@@ -20,7 +20,7 @@ from torch import nn
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from ..ops import dispatch
+from ..ops import operators, replaced
 from .report import Row
 
 STEP, PART, KIND = 'step', 'part: ', 'kind: '
@@ -99,12 +99,8 @@ def ranges(model: nn.Module, optim_wrapper: OptimWrapper) -> Iterator[None]:
         _mark(stack, optim_wrapper, 'step', PART + 'optimizer')
         name = 'multi_scale_deformable_attn_pytorch'
         _mark(stack, multi_scale_deform_attn, name, KIND + 'deformable attention')
-        for operator, backends in dispatch._OPERATORS.items():
-            marked = {
-                backend: entry._replace(run=_ranged(entry.run, KIND + operator))
-                for backend, entry in backends.items()
-            }
-            stack.enter_context(patch.dict(backends, marked))
+        marked = {name: _ranged(op.run, KIND + name) for name, op in operators().items()}
+        stack.enter_context(replaced(marked))
         yield
 
 

@@ -4,7 +4,6 @@ import csv
 import os
 import platform
 import statistics
-import sys
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from ..utils.console import make_console as make_console
 from ..utils.memory import keeps_freed_memory
 
 Row = dict[str, str | int | float | None]
@@ -43,11 +43,6 @@ def cpu_name() -> str:
         lines = []
     names = (line.partition(':')[2].strip() for line in lines if line.startswith('model name'))
     return next(names, platform.processor() or platform.machine())
-
-
-def make_console() -> Console:
-    """Returns a console that is wide enough for the tables if its output goes to a file."""
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def print_table(

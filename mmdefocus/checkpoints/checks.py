@@ -11,6 +11,7 @@ from ..utils.errors import InputError
 from .files import read_checkpoint
 from .weights import check_numbers, is_number, tensors_in, unlike_kinds, weights_of
 
+Tolerance = Literal['nothing', 'extra', 'partial']
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
 BACKBONE = 'backbone.'
 
@@ -55,9 +56,7 @@ def _check_resumable(checkpoint: Mapping[str, Any], path: str) -> None:
 
 
 @contextmanager
-def checked_load(
-    module: nn.Module, source: str, tolerate: Literal['nothing', 'extra', 'partial']
-) -> Iterator[None]:
+def checked_load(module: nn.Module, source: str, tolerate: Tolerance) -> Iterator[None]:
     """Within it, an incomplete load of the module's weights is an error.
 
     The verdict comes from PyTorch's own bookkeeping, after all conversions that modules do.
@@ -72,14 +71,25 @@ def checked_load(
     Raises:
         InputError: Names the first weights that do not fit, and how many there are.
     """
-    given, misfits, unlike = [], [], []
+    given: list[str] = []
+    misfits: list[str] = []
+    unlike: list[str] = []
 
-    def before(module, state_dict, prefix, metadata, strict, missing, unexpected, messages):
+    def before(
+        module: nn.Module,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        metadata: Mapping[str, Any],
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        messages: list[str],
+    ) -> None:
         nonlocal given, misfits, unlike
         given, misfits = list(state_dict), messages
         unlike = unlike_kinds(module, state_dict)
 
-    def after(module: nn.Module, keys) -> None:
+    def after(module: nn.Module, keys: Any) -> None:
         # `num_batches_tracked` is absent from old checkpoints, MMEngine overlooks it too.
         missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
         misshapen = [_weight_name(message) for message in misfits]

@@ -44,7 +44,7 @@ def local_file(path: str | Path) -> Path:
     address, fragment = urldefrag(_address(str(path)))
     name = unquote(urlsplit(address).path).rpartition('/')[2]
     if fragment and not FRAGMENT.match(fragment):
-        raise InputError(f'checkpoint {path}: expected #sha256= and 64 digits, found #{fragment}')
+        raise InputError(f'checkpoint {path}: expected #sha256= and 64 digits, got #{fragment}')
     if name in ('', '.', '..') or '\0' in name:
         raise InputError(f'checkpoint {path}: expected an address of a file')
     expected = FRAGMENT.match(fragment) or HASH_IN_NAME.search(name)

@@ -45,7 +45,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f'{found}: cannot be read; it is damaged or no checkpoint') from error
     if not isinstance(content, dict):
         raise InputError(
-            f'checkpoint {path}: holds no weights; expected a dict, found {type(content).__name__}'
+            f'checkpoint {path}: holds no weights; expected a dict, got {type(content).__name__}'
         )
     return content
 

@@ -25,11 +25,11 @@ def weights_of(checkpoint: Mapping[str, Any], path: object) -> Mapping[str, Any]
         raise InputError(f'checkpoint {path}: holds no weights; expected a `state_dict`')
     for name, value in weights.items():
         if not isinstance(name, str):
-            raise InputError(f'checkpoint {path}: expected names of weights, found {name!r:.80}')
+            raise InputError(f'checkpoint {path}: expected names of weights, got {name!r:.80}')
         if not isinstance(value, Tensor) and not name.endswith(EXTRA_STATE):
             found = 'a `state_dict`' if weights is checkpoint else 'a tensor'
             raise InputError(
-                f'checkpoint {path}: holds no weights alone; expected {found}, found {name:.80} of '
+                f'checkpoint {path}: holds no weights alone; expected {found}, got {name:.80} of '
                 f'{type(value).__name__}'
             )
     return weights

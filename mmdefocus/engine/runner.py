@@ -7,7 +7,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from ..checkpoints.checks import check_file, checked_load, pretrained_files, resolve_aliases
+from ..checkpoints.checks import (
+    Tolerance,
+    check_file,
+    checked_load,
+    pretrained_files,
+    resolve_aliases,
+)
 from ..utils.errors import InputError, one_line
 
 
@@ -26,7 +32,7 @@ class CheckedRunner(Runner):
             InputError: If the checkpoint does not fit the model.
         """
         training = isinstance(self._train_loop, BaseLoop)
-        tolerate = 'partial' if training and not self._resume else 'nothing'
+        tolerate: Tolerance = 'partial' if training and not self._resume else 'nothing'
         with checked_load(self._bare_model, self._load_from or self.work_dir, tolerate):
             super().load_or_resume()
         super().dump_config()

@@ -1,26 +1,18 @@
 """Functions on tensors: what the backbones compute, with a backend for every machine.
 
-Needs torch only; compiled and GPU backends are loaded on first use.
+Needs torch only; compiled and GPU backends are loaded on first use. Each operator is a folder, and
+a line here.
 """
 
-from .attention import decayed_attention
-from .causal_conv1d import causal_conv1d
-from .dispatch import available_backends
-from .gated_norm import gated_group_rms_norm
-from .gated_scan import gated_selective_scan
-from .retention import retention
-from .rms_norm import rms_norm
-from .rotary import apply_rotary
-from .selective_scan import selective_scan
-
-__all__ = [
-    'apply_rotary',
-    'available_backends',
-    'causal_conv1d',
-    'decayed_attention',
-    'gated_group_rms_norm',
-    'gated_selective_scan',
-    'retention',
-    'rms_norm',
-    'selective_scan',
-]
+from .causal_conv1d import causal_conv1d as causal_conv1d
+from .decayed_attention import decayed_attention as decayed_attention
+from .gated_group_rms_norm import gated_group_rms_norm as gated_group_rms_norm
+from .gated_selective_scan import gated_selective_scan as gated_selective_scan
+from .operator import available_backends as available_backends
+from .operator import exportable as exportable
+from .operator import operators as operators
+from .operator import replaced as replaced
+from .retention import retention as retention
+from .rms_norm import rms_norm as rms_norm
+from .rotary import apply_rotary as apply_rotary
+from .selective_scan import selective_scan as selective_scan

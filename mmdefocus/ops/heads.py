@@ -1,6 +1,13 @@
-"""What retention and decayed attention ask of their arguments."""
+"""What retention and decayed attention have in common: queries, keys and values of heads."""
 
+import torch
 from torch import Tensor
+
+from .arguments import check_tensors
+from .operator import Shape
+
+DIMENSIONS = {'q': 'BHLK', 'k': 'BHLK', 'v': 'BHLV', 'log_decay': 'H'}
+EXAMPLE_WIDTH = 64
 
 
 def check_heads(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> None:
@@ -9,25 +16,16 @@ def check_heads(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> None:
     Raises:
         ValueError: If shapes, dtypes or devices do not fit.
     """
-    if q.dim() != 4:
-        raise ValueError(f'q: expected (B, H, L, K), got shape {tuple(q.shape)}')
-    batch, heads, length, _ = q.shape
-    if k.shape != q.shape:
-        raise ValueError(
-            f'k: expected the shape of q, {tuple(q.shape)}, got shape {tuple(k.shape)}'
-        )
-    if v.dim() != 4 or v.shape[:3] != q.shape[:3]:
-        raise ValueError(
-            f'v: expected ({batch}, {heads}, {length}, V) for q {tuple(q.shape)}, '
-            f'got shape {tuple(v.shape)}'
-        )
-    if log_decay.shape != q.shape[1:2]:
-        raise ValueError(
-            f'log_decay: expected ({heads},), one per head of q {tuple(q.shape)}, '
-            f'got shape {tuple(log_decay.shape)}'
-        )
-    for name, tensor in (('q', q), ('k', k), ('v', v), ('log_decay', log_decay)):
-        if not tensor.is_floating_point():
-            raise ValueError(f'{name}: expected a floating dtype, got {tensor.dtype}')
-        if tensor.device != q.device:
-            raise ValueError(f'{name}: is on {tensor.device}, but q is on {q.device}')
+    check_tensors({'q': q, 'k': k, 'v': v, 'log_decay': log_decay}, DIMENSIONS)
+
+
+def example_heads(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
+    """Returns heads of 64 of the channels, as views of `(B, L, H, K)`, and their decays."""
+    batch, length, channels, _ = shape
+    width = min(EXAMPLE_WIDTH, channels)
+    q, k, v = (
+        torch.randn(batch, length, channels // width, width, dtype=dtype).transpose(1, 2)
+        for _ in range(3)
+    )
+    log_decay = -torch.logspace(-1, -4, channels // width, dtype=dtype)
+    return {'q': q, 'k': k, 'v': v, 'log_decay': log_decay}

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from traceback import walk_tb
 
 PACKAGE = __name__.partition('.')[0]
+INTERRUPTED = 130  # the status that a shell gives a program that Ctrl-C has stopped
 
 
 class InputError(ValueError):
@@ -15,21 +16,23 @@ class InputError(ValueError):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Ends the program with one line on stderr and status 1 if its input is at fault.
+    """Ends the program with one line on stderr if its input is at fault, or the user stops it.
 
-    Programming errors keep their traceback; MMDEFOCUS_TRACEBACK=1 shows it for every error.
+    The status is 1, or 130 after Ctrl-C. Programming errors keep their traceback;
+    MMDEFOCUS_TRACEBACK=1 shows it for every error.
     """
     try:
         yield
-    except Exception as error:
-        message = explain(error)
+    except (Exception, KeyboardInterrupt) as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        message = 'interrupted' if stopped else explain(error)
         if message is None or os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
             raise
         print(f'error: {message}', file=sys.stderr)
-        raise SystemExit(1) from None
+        raise SystemExit(INTERRUPTED if stopped else 1) from None
 
 
-def explain(error: Exception) -> str | None:
+def explain(error: BaseException) -> str | None:
     """Returns the line that says what is wrong with the input, None for a programming error.
 
     An error in the input is an `InputError`, a missing file, a `FloatingPointError` (which

@@ -1,29 +1,43 @@
-"""Files that are whole or not there at all."""
+"""Writes files that are whole or not there at all, even after a power cut."""
 
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a path to write to; what was written there takes the place of `path` at the end.
 
-    The file written to has the name of `path`, in a folder beside it that exists meanwhile. If
-    anything is raised, `path` is left as it was.
+    The file written to has the name of `path`, in a new folder beside it that exists meanwhile.
+    If anything is raised, `path` is left as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = path.with_name(f'.{path.name}.{os.getpid()}')
-    folder.mkdir()
-    unfinished = folder / path.name
-    try:
+    with folder_beside(path) as folder:
+        unfinished = folder / path.name
         yield unfinished
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        folder.rmdir()
+        put(unfinished, path)
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """Gives a new folder in the folder of `path`, which is made too; removes it at the end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
+        yield Path(folder)
+
+
+def put(source: Path, path: Path) -> None:
+    """Moves a finished file to a place on the same file system, where it replaces another.
+
+    The content is on the disk before the name is.
+    """
+    _flush(source)
+    os.replace(source, path)
+    if os.name == 'posix':  # elsewhere a folder cannot be opened
+        _flush(path.parent)
 
 
 def write_json(content: object, path: Path) -> None:
@@ -31,3 +45,12 @@ def write_json(content: object, path: Path) -> None:
     text = json.dumps(content, indent=2, default=lambda value: value.tolist())
     with replacing(path) as unfinished:
         unfinished.write_text(f'{text}\n')
+
+
+def _flush(path: Path) -> None:
+    """Waits until the system has written a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

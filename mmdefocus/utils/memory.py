@@ -1,4 +1,4 @@
-"""Keeps what freed tensors held in the process, of which a step takes and gives back gigabytes."""
+"""Stops glibc from returning the memory of freed tensors to the system."""
 
 import ctypes
 import os
@@ -13,12 +13,14 @@ _kept = False
 
 
 def keep_freed_memory() -> None:
-    """Lets the process keep the memory of freed CPU tensors for the tensors to come.
+    """Stops glibc from returning freed memory to the system, so that new tensors reuse it.
 
-    By default glibc gives large blocks back to the system at once, and those that follow come page
-    by page, each cleared by the kernel when it is first touched. The process holds what it needed
-    at its peak until it ends. Unless the variable MMDEFOCUS_KEEP_MEMORY is 0; with another C
-    library, or another allocator, nothing changes.
+    By default glibc returns a large block as soon as it is freed, and the kernel clears every page
+    of the next block when it is first touched. A training step frees and takes gigabytes. A
+    process that keeps freed memory holds its peak until it ends.
+
+    Changes nothing if the environment variable MMDEFOCUS_KEEP_MEMORY is 0, or if the process has
+    another C library or another allocator.
     """
     global _kept
     if os.environ.get(VARIABLE) == '0':
@@ -31,5 +33,5 @@ def keep_freed_memory() -> None:
 
 
 def keeps_freed_memory() -> bool:
-    """Tells whether this process keeps it."""
+    """Tells whether `keep_freed_memory` has taken effect in this process."""
     return _kept

@@ -12,10 +12,11 @@ import torch
 import yaml
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import HOOKS, MODELS, TRANSFORMS, DefaultScope
+from mmengine.registry import HOOKS, TRANSFORMS, DefaultScope
 from torch import Tensor, nn
 
 from mmdefocus.analysis.cost.summary import build_on_meta
+from mmdefocus.models.build import build_model
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 ALL = sorted(p.relative_to(CONFIGS) for p in CONFIGS.glob('[!_]*/**/*.py'))
@@ -65,14 +66,6 @@ def number_of_parameters(path: Path) -> int:
 
 def has(path: Path, constructor: str) -> bool:
     return parse(path).optim_wrapper.get('constructor') == constructor
-
-
-def build_model(cfg: Config) -> nn.Module:
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        model_cfg = ConfigDict(cfg.model)
-        if 'data_preprocessor' in cfg:  # as the runner does it
-            model_cfg.setdefault('data_preprocessor', cfg.data_preprocessor)
-        return MODELS.build(model_cfg)
 
 
 def build_optimizer(cfg: Config, model: nn.Module):

@@ -1,18 +1,11 @@
 """A detector of the smallest sizes, for the tests."""
 
-_base_ = '../../configs/digits/dino_defocus-mamba-digits.py'
+_base_ = ['../../configs/digits/dino_defocus-mamba-digits.py', './tiny_arch.py']
 
 model = dict(
     type='DefocusDINO',
     backbone=dict(
-        arch=dict(
-            embed_dims=16,
-            depth=2,
-            intermediate_size=32,
-            state_size=4,
-            time_step_rank=2,
-            group_norm_size=16,
-        ),
+        arch=_base_.arch,
         init_cfg=None,
     ),
     neck=dict(in_channels=16),

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mmdefocus import models
-from mmdefocus.models.backbones.causal_backbone import CausalBackbone
+from mmdefocus.models.backbones import ImageBackbone
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / 'tests' / 'data'
@@ -48,19 +48,19 @@ def tiny_arch(tiny_archs) -> dict[str, int]:
     return tiny_archs['DefocusMamba']
 
 
-def build_tiny(family: str, **kwargs: object) -> CausalBackbone:
+def build_tiny(family: str, **kwargs: object) -> ImageBackbone:
     sizes = {'arch': TINY_ARCHS[family], 'img_size': 32, 'patch_size': 8}
-    return getattr(models, family)(**{**sizes, **kwargs})
+    return getattr(models.backbones, family)(**{**sizes, **kwargs})
 
 
 @pytest.fixture(params=TINY_ARCHS)
-def build(request) -> Callable[..., CausalBackbone]:
+def build(request) -> Callable[..., ImageBackbone]:
     """Builds a tiny backbone of 3 blocks and 4 x 4 patches, for each family in turn."""
     return partial(build_tiny, request.param)
 
 
 @pytest.fixture(params=[family for family in TINY_ARCHS if family.startswith('Defocus')])
-def build_causal(request) -> Callable[..., CausalBackbone]:
+def build_causal(request) -> Callable[..., ImageBackbone]:
     """As `build`, for the causal families."""
     return partial(build_tiny, request.param)
 

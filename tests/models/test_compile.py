@@ -18,3 +18,9 @@ def test_the_backbone_exports(build):
     model, images = build().eval(), torch.randn(1, 3, 32, 32)
     program = torch.export.export(model, (images,))
     torch.testing.assert_close(program.module()(images), model(images))
+
+
+def test_the_cls_token_and_the_tokens_export(build):
+    model, images = build(out_type='cls_and_tokens').eval(), torch.randn(1, 3, 32, 32)
+    program = torch.export.export(model, (images,))
+    torch.testing.assert_close(program.module()(images), model(images))

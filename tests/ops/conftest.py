@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmdefocus import ops
-from mmdefocus.ops.gpu import interpreted
+from mmdefocus.ops.triton_support import interpreted
 
 ON_GPU = torch.cuda.is_available() and not interpreted()
 GPU_BACKENDS = ('triton', 'mamba_ssm')

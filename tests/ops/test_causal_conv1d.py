@@ -85,10 +85,14 @@ def test_future_tokens_do_not_matter(backend):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'weight': torch.ones(5, 4)}, r'weight, bias: expected \(19, K\) and \(19,\)'),
-        ({'bias': torch.ones(18)}, r'weight, bias: expected \(19, K\) and \(19,\)'),
-        ({'x': torch.ones(3, 19)}, r'x: expected \(B, L, D\), got shape \(3, 19\)'),
-        ({'bias': torch.ones(19, device='meta')}, 'bias: is on meta, but x is on cpu'),
+        (
+            {'weight': torch.ones(5, 4)},
+            r'weight: expected \(19, K\) for x \(2, 23, 19\), got \(5, 4\)',
+        ),
+        ({'weight': torch.ones(19, 0)}, r'weight: expected \(19, K\) .* with K >= 1'),
+        ({'bias': torch.ones(18)}, r'bias: expected \(19,\) for x \(2, 23, 19\), got \(18,\)'),
+        ({'x': torch.ones(3, 19)}, r'x: expected \(B, L, D\), got \(3, 19\)'),
+        ({'bias': torch.ones(19, device='meta')}, 'bias: expected the device of x, cpu, got meta'),
     ],
 )
 def test_bad_input_is_named(change, message):

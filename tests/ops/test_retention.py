@@ -114,14 +114,6 @@ def test_gradcheck(backend):
     assert gradcheck(lambda *x: retention(*x, backend=backend), inputs)
 
 
-def test_double_backward_is_a_clear_error(fast_backend):
-    inputs = [x.requires_grad_() for x in make_inputs(length=5)]
-    y = retention(*inputs, backend=fast_backend)
-    grad = torch.autograd.grad(y.sum(), inputs[0], create_graph=True)[0]
-    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
-        grad.sum().backward()
-
-
 @pytest.mark.parametrize(('backend', 'share'), [('parallel', 0.0), ('chunkwise', 4 / 385)])
 def test_the_backward_keeps_far_less_than_all_states(backend, share, kept_for_backward):
     """Beside its inputs: nothing, or the state between chunks, here 4 of 385."""
@@ -142,26 +134,6 @@ def test_auto_takes_the_backend_with_fewer_products(monkeypatch, length, backend
 def test_custom_operator_keeps_the_rules_of_torch(fast_backend, place, long):
     inputs = [place(fast_backend, x).requires_grad_() for x in make_inputs(length=long)]
     torch.library.opcheck(getattr(torch.ops.mmdefocus, f'retention_{fast_backend}'), inputs)
-
-
-def test_compiles_without_a_graph_break(fast_backend, differentiate, run_with_gradients):
-    inputs = make_inputs(length=140)
-    expected = run_with_gradients(inputs, fast_backend)
-    compiled = torch.compile(
-        lambda *x: retention(*x, backend=fast_backend), fullgraph=True, backend='aot_eager'
-    )
-    torch.testing.assert_close(differentiate(compiled, inputs), expected)
-
-
-class Retention(torch.nn.Module):
-    def forward(self, q, k, v, log_decay):
-        return retention(q, k, v, log_decay)
-
-
-def test_exports():
-    inputs = make_inputs(length=140)
-    program = torch.export.export(Retention(), inputs)
-    torch.testing.assert_close(program.module()(*inputs), retention(*inputs))
 
 
 def test_bad_input_is_named(bad_heads):

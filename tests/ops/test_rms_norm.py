@@ -72,9 +72,12 @@ def test_custom_operator_keeps_the_rules_of_torch():
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        ({'x': torch.ones(23, 96)}, r'x: expected \(B, L, C\), got shape \(23, 96\)'),
+        ({'x': torch.ones(23, 96)}, r'x: expected \(B, L, C\), got \(23, 96\)'),
         ({'weight': torch.ones(95)}, r'weight: expected \(96,\) .* got \(95,\)'),
-        ({'weight': torch.ones(96, device='meta')}, 'weight: is on meta, but x is on cpu'),
+        (
+            {'weight': torch.ones(96, device='meta')},
+            'weight: expected the device of x, cpu, got meta',
+        ),
     ],
 )
 def test_bad_input_is_named(change, message):

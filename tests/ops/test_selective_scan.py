@@ -125,15 +125,6 @@ def test_gradcheck(backend):
     assert gradcheck(lambda *x: selective_scan(*x, backend=backend), inputs)
 
 
-def test_double_backward_is_a_clear_error(fast_backend):
-    inputs = [x.requires_grad_() for x in make_inputs(length=5)]
-    grad = torch.autograd.grad(
-        selective_scan(*inputs, backend=fast_backend).sum(), inputs[0], create_graph=True
-    )[0]
-    with pytest.raises(RuntimeError, match=r'twice|autograd formula|does not require grad'):
-        grad.sum().backward()
-
-
 def test_the_backward_keeps_far_less_than_all_states(fast_backend, kept_for_backward):
     inputs = make_inputs(length=400, channels=32, state=16)
     y, kept = kept_for_backward(partial(selective_scan, backend=fast_backend), inputs)

@@ -19,6 +19,7 @@ DATA = Path(__file__).parents[1] / 'data'
 NUMBERS = itertools.count()
 
 CONFIG = """
+_base_ = '{tiny_arch}'
 custom_imports = dict(
     imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
     allow_failed_imports=False,
@@ -33,14 +34,7 @@ model = dict(
     data_preprocessor=dict(num_classes=2, mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
     backbone=dict(
         type='DefocusMamba',
-        arch=dict(
-            embed_dims=16,
-            depth=2,
-            intermediate_size=32,
-            state_size=4,
-            time_step_rank=2,
-            group_norm_size=16,
-        ),
+        arch=_base_.arch,
         img_size=16,
         patch_size=8,
         out_type='cls_and_tokens',
@@ -89,6 +83,11 @@ custom_hooks = [
 """
 
 
+def classifier_config(data: Path) -> str:
+    """Returns the text of a config for a folder of images."""
+    return CONFIG.replace('{data}', str(data)).replace('{tiny_arch}', str(DATA / 'tiny_arch.py'))
+
+
 def load_tool(name: str) -> ModuleType:
     """Imports a tool from its file, as the command line runs it from any folder."""
     spec = importlib.util.spec_from_file_location(f'tool_{name}', TOOLS / f'{name}.py')
@@ -134,7 +133,7 @@ def workshop(tmp_path, monkeypatch, capfd):
     def config(extra: str = '') -> str:
         # MMEngine keeps loggers by name: a config of its own for each run.
         path = tmp_path / f'config{next(NUMBERS)}.py'
-        path.write_text(CONFIG.replace('{data}', str(data)) + extra)
+        path.write_text(classifier_config(data) + extra)
         return str(path)
 
     def run(tool: str, *arguments: str) -> None:
@@ -159,7 +158,7 @@ def trained(tmp_path_factory) -> Path:
     """The checkpoint of one epoch."""
     folder = tmp_path_factory.mktemp('trained')
     config = folder / 'trained.py'
-    config.write_text(CONFIG.replace('{data}', str(make_images(folder / 'data'))))
+    config.write_text(classifier_config(make_images(folder / 'data')))
     load_tool('train').main(
         [str(config), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_epochs=1']
     )

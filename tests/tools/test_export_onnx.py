@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -59,9 +61,16 @@ def test_detector_gives_the_map_of_its_backbone(workshop, detector):
 
 
 def test_file_that_differs_from_the_model_is_not_passed_over(workshop, trained, monkeypatch):
-    from mmdefocus.ops import export
+    from mmdefocus import ops
 
-    monkeypatch.setattr(export, 'recurrent_scan', lambda u, *others: 2 * u)
+    exportable = ops.exportable
+
+    @contextmanager
+    def other_program():
+        with exportable(), ops.replaced({'selective_scan': lambda u, *others: 2 * u}):
+            yield
+
+    monkeypatch.setattr(ops, 'exportable', other_program)
     found = workshop.error(TOOL, workshop.config(), trained, 'a.onnx', '--shape', 16, 16)
     assert found.startswith('a.onnx: onnxruntime differs from torch by ')
 
@@ -73,9 +82,9 @@ def test_what_cannot_work_is_said_before_any_work(workshop, trained, monkeypatch
         ((config, trained, 'a.pb', *square), 'OUT: expected a name that ends in .onnx'),
         (
             (config, trained, 'a.onnx', '--shape', 0, 16),
-            'expected 1 or more, found [0, 16]',
+            'expected 1 or more, got [0, 16]',
         ),
-        ((resnet, trained, 'a.onnx', *square), 'DefocusViT can be exported, found ResNet'),
+        ((resnet, trained, 'a.onnx', *square), 'DefocusViT can be exported, got ResNet'),
         ((config, 'nowhere.pth', 'a.onnx', *square), 'checkpoint nowhere.pth: no such file'),
     ):
         assert message in workshop.error(TOOL, *arguments)

@@ -126,4 +126,4 @@ def test_a_part_that_depends_on_values_has_no_operations(tool):
 def test_an_impossible_shape_is_explained(tool, config, capsys):
     with pytest.raises(SystemExit):
         tool.main([str(config), '--shape', '0', '4'])
-    assert 'error: --shape: expected two positive numbers, found [0, 4]' in capsys.readouterr().err
+    assert 'error: --shape: expected two positive numbers, got [0, 4]' in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
             ('empty.pth', 'new/a.pth'),
             'checkpoint empty.pth: holds no weights; expected a `state_dict`',
         ),
-        ((trained, 'new/a.txt'), 'OUT: expected a name that ends in .pth, found new/a.txt'),
+        ((trained, 'new/a.txt'), 'OUT: expected a name that ends in .pth, got new/a.txt'),
     ):
         assert workshop.error('publish_model', *arguments) == message
     assert not (workshop.path / 'new').exists()

@@ -54,7 +54,7 @@ def test_bad_input_ends_in_one_line(workshop, trained):
         ),
         (
             (trained, '--show-dir', 'drawn', '--cfg-options', 'default_scope=mmengine'),
-            "--show-dir: expected default_scope mmdet or mmpretrain, found 'mmengine'",
+            "--show-dir: expected default_scope mmdet or mmpretrain, got 'mmengine'",
         ),
     ):
         assert message in workshop.error('test', config, *options)

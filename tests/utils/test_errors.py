@@ -52,6 +52,14 @@ def test_traceback_can_be_asked_for(monkeypatch):
         raise InputError('bad input')
 
 
+def test_interruption_is_one_line_and_status_130(capsys, monkeypatch):
+    monkeypatch.delenv('MMDEFOCUS_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit) as stop, one_line_errors():
+        raise KeyboardInterrupt
+    assert stop.value.code == 130
+    assert capsys.readouterr().err == 'error: interrupted\n'
+
+
 def test_programming_errors_pass():
     with pytest.raises(RuntimeError), one_line_errors():
         raise RuntimeError('bug')

@@ -5,38 +5,38 @@ last validation counts. Runs of one config differ in their seed; the table has t
 deviation. Numbers of the paper are those of De-focus Mamba-Base on ImageNet-1K, Table 4.
 """
 
-import argparse
 import json
 import statistics
+from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
-from rich.table import Table
 
-from mmdefocus.benchmark.report import make_console
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.engine.command import command
+from mmdefocus.utils.console import make_console, make_table
+from mmdefocus.utils.errors import InputError
 
 ABLATIONS = Path(__file__).parents[2] / 'configs' / 'ablations'
 TABLES = ABLATIONS / 'table4.yml'
 METRIC = 'accuracy/top1'
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument(
         'work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='work directories of the runs'
     )
-    with one_line_errors():
-        args = parser.parse_args(argv)
-        found = collect(args.work_dirs)
+
+
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Shows the tables."""
+    found = collect(args.work_dirs)
     tables = yaml.safe_load(TABLES.read_text())
     if not any(row['config'] in found for table in tables for row in table['rows']):
-        raise SystemExit(f'error: none of the runs is of a config in {ABLATIONS}')
+        raise InputError(f'none of the runs is of a config in {ABLATIONS}')
     print_tables(tables, found)
 
 
@@ -54,7 +54,7 @@ def collect(work_dirs: Iterable[Path]) -> dict[str, list[float]]:
         if len(configs) != 1 or not logs:
             raise InputError(
                 f'{folder}: expected the work directory of a run, with its config and '
-                f'*/vis_data/scalars.json; found {len(configs)} configs and {len(logs)} logs'
+                f'*/vis_data/scalars.json; got {len(configs)} configs and {len(logs)} logs'
             )
         model, setting = split_name(configs[0].stem)
         models[model] = folder
@@ -96,10 +96,7 @@ def print_tables(tables: Sequence[Mapping], found: Mapping[str, Sequence[float]]
     """Shows a row for every setting of the paper, those without runs included."""
     console = make_console()
     for table in tables:
-        shown = Table(pad_edge=False)
-        shown.add_column(table['table'])
-        for name in ('top-1 of these runs', 'runs', "paper's, ImageNet-1K"):
-            shown.add_column(name, justify='right')
+        shown = make_table(table['table'], 'top-1 of these runs', 'runs', "paper's, ImageNet-1K")
         for row in table['rows']:
             values = found.get(row['config'], ())
             shown.add_row(row['setting'], spread(values), str(len(values)), f'{row["paper"]:.1f}')

@@ -13,25 +13,19 @@ Activations are what training keeps for the backward in float32, for one image. 
 are known for backbone and neck: what follows depends on values, not on shapes alone.
 """
 
-import argparse
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from mmdefocus.analysis.cost.summary import Part, build_on_meta, default_shape, summarize
-from mmdefocus.benchmark.report import make_console
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import check_keys
-from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.utils.console import make_console, make_table
+from mmdefocus.utils.errors import InputError
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
+    add_config(parser)
     parser.add_argument(
         '--shape',
         nargs=2,
@@ -39,31 +33,37 @@ def main(argv: Sequence[str] | None = None) -> None:
         metavar=('H', 'W'),
         help='size of the image; by default that of the config, or 800 1333 for a detector',
     )
-    cli.add_config_options(parser)
-    with one_line_errors():
-        args = parser.parse_args(argv)
-        if args.shape and min(args.shape) < 1:
-            raise InputError(f'--shape: expected two positive numbers, found {args.shape}')
-        cfg = cli.read_config(args.config, args.cfg_options)
-        check_keys(cfg, ('model',))
-        with config_errors(cfg):
-            shape = tuple(args.shape or default_shape(cfg))
-            parts = summarize(build_on_meta(cfg), shape)
+
+
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Measures a model and shows its parts."""
+    if args.shape and min(args.shape) < 1:
+        raise InputError(f'--shape: expected two positive numbers, got {args.shape}')
+    with config_of(args, 'model') as cfg:
+        shape = tuple(args.shape or default_shape(cfg))
+        parts = summarize(build_on_meta(cfg), shape)
     print_summary(parts, f'{args.config}, one image of {shape[0]} x {shape[1]}')
 
 
 def print_summary(parts: Sequence[Part], title: str) -> None:
-    """Shows a row for each part and their sum."""
-    table = Table('part', pad_edge=False)
-    for name in ('parameters, M', 'GFLOPs', 'activations, MiB'):
-        table.add_column(name, justify='right')
+    """Shows a row for each part and their sum, and the sum as a metafile has it."""
+    table = make_table('part', 'parameters, M', 'GFLOPs', 'activations, MiB')
     for part in parts:
         table.add_row(part.name, *_cells(part))
     table.add_section()
-    table.add_row('all', *_cells(total(parts)))
+    whole = total(parts)
+    table.add_row('all', *_cells(whole))
     console = make_console()
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)
+    exact = {
+        'Parameters': whole.parameters,
+        'FLOPs': whole.flops,
+        'Activations': whole.saved_bytes,
+    }
+    line = ', '.join(f'{key}: {number}' for key, number in exact.items() if number is not None)
+    console.print(f'in a metafile: {line}', highlight=False, soft_wrap=True)
 
 
 def total(parts: Sequence[Part]) -> Part:

@@ -4,13 +4,13 @@ Parameters, FLOPs and activations in the metafiles are what tools/analysis/model
 A result `Reported By: paper` is the paper's; others are ours.
 """
 
-import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
 
-from mmdefocus.utils.errors import one_line_errors
+from mmdefocus.engine.command import command
 from mmdefocus.utils.files import replacing
 
 ROOT = Path(__file__).parents[2]
@@ -42,12 +42,10 @@ HEADER = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args(argv)
-    with one_line_errors(), replacing(ZOO) as unfinished:
+@command()
+def main(args: Namespace) -> None:
+    """Writes the page."""
+    with replacing(ZOO) as unfinished:
         unfinished.write_text(make_page(ROOT))
 
 

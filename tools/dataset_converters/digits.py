@@ -1,4 +1,4 @@
-"""Write the handwritten digits of scikit-learn as a classification and a detection data set.
+"""Writes the handwritten digits of scikit-learn as a classification and a detection data set.
 
 `OUT/classification/{train,val}/<digit>/*.png` holds each of the 1,797 scans once, as an image
 folder. `OUT/detection/{train,val}/*.png` with `OUT/detection/annotations/{train,val}.json` (COCO
@@ -7,27 +7,26 @@ format) holds scenes of 1 to 5 digits on cluttered ground. The split of the scan
 with validation scans only. The same arguments give the same files.
 """
 
-import argparse
 import json
 import os
-import shutil
-import sys
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
 from mmdefocus.datasets import digits
+from mmdefocus.engine.command import at_least, command
+from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import folder_beside
 
 SCAN_SIZE = 32  # pixels; the scans are 8x8
 SPLITS = ('train', 'val')
 
 
 def write_scans(folder: Path, scans: digits.Scans, progress: Progress, title: str) -> None:
-    """Write scans as an image folder, one sub-folder a class.
+    """Writes scans as an image folder, one sub-folder a class.
 
     Args:
         folder: Where the class folders go.
@@ -46,7 +45,7 @@ def write_scans(folder: Path, scans: digits.Scans, progress: Progress, title: st
 def write_scenes(
     folder: Path, annotation_file: Path, scans: digits.Scans, seeds: list, size: int, bar: tuple
 ) -> None:
-    """Write scenes and their COCO annotations.
+    """Writes scenes and their COCO annotations.
 
     Args:
         folder: Where the images go.
@@ -83,64 +82,58 @@ def write_scenes(
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
-    """Write a PNG; OSError where that fails (OpenCV only returns False)."""
+    """Writes a PNG.
+
+    Raises:
+        OSError: If that fails; OpenCV only returns False.
+    """
     if not cv2.imwrite(str(path), np.round(image).astype(np.uint8)):
         raise OSError(f'cannot write {path}')
 
 
 def convert(out: Path, num_train: int, num_val: int, image_size: int, seed: int) -> None:
-    """Write both data sets beside `out`, then put them in its place as a whole."""
-    beside = out.with_name(f'.{out.name}.partial')
-    shutil.rmtree(beside, ignore_errors=True)
+    """Writes both data sets beside `out`, then puts them in its place as a whole."""
     num_scenes = dict(train=num_train, val=num_val)
-    with Progress() as progress:
+    with folder_beside(out) as folder, Progress() as progress:
+        new = folder / 'new'
         for number, (split, scans) in enumerate(zip(SPLITS, digits.load_scans(), strict=True)):
-            write_scans(
-                beside / 'classification' / split, scans, progress, f'classification {split}'
-            )
+            write_scans(new / 'classification' / split, scans, progress, f'classification {split}')
             write_scenes(
-                beside / 'detection' / split,
-                beside / 'detection' / 'annotations' / f'{split}.json',
+                new / 'detection' / split,
+                new / 'detection' / 'annotations' / f'{split}.json',
                 scans,
                 [(seed, number, scene) for scene in range(num_scenes[split])],
                 image_size,
                 (progress, f'detection {split}'),
             )
-    before = out.with_name(f'.{out.name}.before')
-    if out.exists():
-        os.replace(out, before)
-    os.replace(beside, out)
-    shutil.rmtree(before, ignore_errors=True)
+        if out.exists():
+            os.replace(out, folder / 'before')
+        os.replace(new, out)
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('--out', type=Path, default=Path('data/digits'), help='folder to write')
-    parser.add_argument('--num-train', type=int, default=2000, help='training scenes')
-    parser.add_argument('--num-val', type=int, default=200, help='validation scenes')
-    parser.add_argument('--image-size', type=int, default=96, help="scenes' side in pixels")
-    parser.add_argument('--seed', type=int, default=0, help='seed of the scenes')
+    parser.add_argument('--num-train', type=at_least(1), default=2000, help='training scenes')
+    parser.add_argument('--num-val', type=at_least(1), default=200, help='validation scenes')
+    parser.add_argument(
+        '--image-size', type=at_least(64), default=96, help="scenes' side in pixels"
+    )
+    parser.add_argument('--seed', type=at_least(0), default=0, help='seed of the scenes')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT where it exists')
-    args = parser.parse_args(argv)
-    for name, least in (('num_train', 1), ('num_val', 1), ('image_size', 64), ('seed', 0)):
-        if getattr(args, name) < least:
-            flag = f'--{name.replace("_", "-")}'
-            parser.error(f'{flag} is {getattr(args, name)}, expected at least {least}')
-    return args
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    args = parse_args(argv)
-    console = Console()
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Writes the data sets, unless their folder exists."""
     if args.out.exists() and not args.overwrite:
-        console.print(f'{args.out} exists, nothing done (--overwrite writes it anew)')
+        print(f'{args.out} exists, nothing done (--overwrite writes it anew)')
         return
     try:
         convert(args.out, args.num_train, args.num_val, args.image_size, args.seed)
     except (OSError, ImportError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
-    console.print(
+        raise InputError(f'{type(error).__name__}: {error}') from error
+    print(
         f'{args.out}: 1,400 + 397 scans, {args.num_train} + {args.num_val} scenes '
         f'of {args.image_size}x{args.image_size}'
     )

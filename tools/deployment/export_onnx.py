@@ -6,7 +6,7 @@ The input `images` is what the data preprocessor of the config makes: normalised
 the images is fixed in it: export once for each.
 """
 
-import argparse
+from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,15 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from rich.console import Console
 from torch import Tensor, nn
 
 from mmdefocus.apis.inference import build_predictor
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import check_keys
-from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.ops.export import exportable
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.ops import exportable
+from mmdefocus.utils.console import make_console
+from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
@@ -46,21 +45,18 @@ class Exported(nn.Module):
         return self.model(images) if self.output == 'logits' else self.model(images)[0]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config file, of mmpretrain or of mmdet')
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
+    add_config(parser)
     parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
     parser.add_argument('out', type=Path, help='file to write, .onnx')
     parser.add_argument(
         '--shape', type=int, nargs=2, required=True, metavar=('H', 'W'), help='image size in pixels'
     )
-    cli.add_config_options(parser)
-    return parser.parse_args(argv)
 
 
-def check(args: argparse.Namespace, cfg: Config) -> None:
-    """Finds out what would make the export fail, before any work.
+def check_arguments(args: Namespace) -> None:
+    """Finds out what is missing or wrong before the config is read.
 
     Raises:
         InputError: Names what is in the way.
@@ -68,16 +64,23 @@ def check(args: argparse.Namespace, cfg: Config) -> None:
     if absent := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(f'not installed: pip install {" ".join(absent)}')
     if args.out.suffix != '.onnx':
-        raise InputError(f'OUT: expected a name that ends in .onnx, found {args.out}')
+        raise InputError(f'OUT: expected a name that ends in .onnx, got {args.out}')
     if min(args.shape) < 1:
-        raise InputError(f'--shape: expected 1 or more, found {args.shape}')
-    check_keys(cfg, ('model', 'test_dataloader'))
+        raise InputError(f'--shape: expected 1 or more, got {args.shape}')
+
+
+def check_config(cfg: Config) -> None:
+    """Refuses models that cannot be exported.
+
+    Raises:
+        InputError: Names the part of the config.
+    """
     if cfg.get('default_scope') not in OUTPUTS:
         raise InputError(f'{cfg.filename}: expected default_scope {" or ".join(OUTPUTS)}')
     backbone = cfg.model.get('backbone', {}).get('type')
     if backbone not in FAMILIES:
         raise InputError(
-            f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, found '
+            f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, got '
             f'{backbone}'
         )
 
@@ -112,37 +115,33 @@ def difference(model: nn.Module, batches: Sequence[Tensor], path: Path) -> float
     return max(errors)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    console = Console()
-    with one_line_errors():
-        args = parse_args(argv)
-        cfg = cli.read_config(args.config, args.cfg_options)
-        check(args, cfg)
-        with config_errors(cfg):
-            predictor = build_predictor(cfg, args.checkpoint, 'cpu')
-        output = OUTPUTS[cfg.default_scope]
-        model = Exported(predictor.model, output).eval()
-        generator = torch.Generator().manual_seed(0)
-        example, *batches = (
-            torch.randn(size, 3, *args.shape, generator=generator)
-            for size in (EXAMPLE_BATCH, *CHECKED_BATCHES)
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Exports one model; refuses a file that computes something else."""
+    check_arguments(args)
+    with config_of(args, 'model', 'test_dataloader') as cfg:
+        check_config(cfg)
+        predictor = build_predictor(cfg, args.checkpoint, 'cpu')
+    output = OUTPUTS[cfg.default_scope]
+    model = Exported(predictor.model, output).eval()
+    generator = torch.Generator().manual_seed(0)
+    example, *batches = (
+        torch.randn(size, 3, *args.shape, generator=generator)
+        for size in (EXAMPLE_BATCH, *CHECKED_BATCHES)
+    )
+    height, width = args.shape
+    with make_console().status(f'exporting {output} for images of {height} x {width}: minutes'):
+        export(model, example, output, args.out)
+    error = difference(model, batches, args.out)
+    if error > TOLERANCE:
+        raise InputError(
+            f'{args.out}: onnxruntime differs from torch by {error:.1e} of the largest number, '
+            f'expected at most {TOLERANCE:.0e}; do not use this file'
         )
-        height, width = args.shape
-        with console.status(f'exporting {output} for images of {height} x {width}: minutes'):
-            export(model, example, output, args.out)
-        error = difference(model, batches, args.out)
-        if error > TOLERANCE:
-            raise InputError(
-                f'{args.out}: onnxruntime differs from torch by {error:.1e} of the largest number, '
-                f'expected at most {TOLERANCE:.0e}; do not use this file'
-            )
-    size = args.out.stat().st_size / 2**20
-    console.print(
-        f'{args.out}: images (B, 3, {height}, {width}) to {output}, {size:.1f} MiB, onnxruntime '
-        f'differs from torch by {error:.1e} of the largest number',
-        highlight=False,
-        soft_wrap=True,
+    print(
+        f'{args.out}: images (B, 3, {height}, {width}) to {output}, '
+        f'{args.out.stat().st_size / 2**20:.1f} MiB, onnxruntime differs from torch by '
+        f'{error:.1e} of the largest number'
     )
 
 

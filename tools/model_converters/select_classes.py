@@ -1,24 +1,21 @@
-"""Makes a classifier of some classes of one that was trained on more, such as 1K of ImageNet-21K.
+"""Reduces a classifier to some of its classes, such as ImageNet-21K to ImageNet-1K.
 
 Reads a checkpoint of this project and keeps its weights for inference, the averaged ones where
 there are such, with the rows of its last layer that a file names.
 """
 
-import argparse
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
-
-from rich.console import Console
 
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
 from mmdefocus.checkpoints.files import write_checkpoint
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.engine.command import command
+from mmdefocus.utils.errors import InputError
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('src', type=Path, help='checkpoint of a classifier')
     parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument(
@@ -28,24 +25,22 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         metavar='FILE',
         help='text file with, for each class to keep, the index of its row in the classifier',
     )
-    return parser.parse_args(argv)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Runs the command; without `argv`, with the arguments of the process."""
-    args = parse_args(argv)
-    with one_line_errors():
-        rows = read_class_map(args.class_map)
-        checkpoint = inference_checkpoint(args.src)
-        try:
-            weights = select_classes(checkpoint['state_dict'], rows)
-        except ValueError as error:
-            raise InputError(f'{args.src}: {error}') from error
-        meta = checkpoint['meta']
-        if names := meta.get('dataset_meta', {}).get('classes'):
-            meta['dataset_meta'] = {'classes': tuple(names[row] for row in rows)}
-        write_checkpoint({'state_dict': weights, 'meta': meta}, args.dst)
-    Console().print(f'wrote {args.dst}: {len(rows)} classes', highlight=False, soft_wrap=True)
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Reduces one classifier."""
+    rows = read_class_map(args.class_map)
+    checkpoint = inference_checkpoint(args.src)
+    try:
+        weights = select_classes(checkpoint['state_dict'], rows)
+    except ValueError as error:
+        raise InputError(f'{args.src}: {error}') from error
+    meta = checkpoint['meta']
+    if names := meta.get('dataset_meta', {}).get('classes'):
+        meta['dataset_meta'] = {'classes': tuple(names[row] for row in rows)}
+    write_checkpoint({'state_dict': weights, 'meta': meta}, args.dst)
+    print(f'wrote {args.dst}: {len(rows)} classes')
 
 
 if __name__ == '__main__':

@@ -1,8 +1,5 @@
 # ImageNet-1K at 224 x 224 with the augmentation of Table 5; batches of 128 an accelerator.
-data_preparation = (
-    'Put ImageNet-1K under data/imagenet as train/<wnid>/*.JPEG and val/<wnid>/*.JPEG; '
-    'docs/data.md says where to get it.'
-)
+_base_ = './imagenet_1k.py'
 
 dataset_type = 'ImageNet'
 data_root = 'data/imagenet'

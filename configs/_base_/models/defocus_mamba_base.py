@@ -1,3 +1,3 @@
-_base_ = './defocus_mamba_small.py'
+_base_ = './classifier.py'
 
-model = dict(backbone=dict(arch='base'), head=dict(in_channels=768))
+model = dict(backbone=dict(type='DefocusMamba', arch='base'), head=dict(in_channels=768))

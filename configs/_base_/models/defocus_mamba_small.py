@@ -1,11 +1,3 @@
-model = dict(
-    type='ImageClassifier',
-    backbone=dict(type='DefocusMamba', arch='small', out_type='cls_and_tokens'),
-    head=dict(
-        type='DefocusClsHead',
-        num_classes=1000,
-        in_channels=384,
-        loss=dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'),
-    ),
-    train_cfg=dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]),
-)
+_base_ = './classifier.py'
+
+model = dict(backbone=dict(type='DefocusMamba', arch='small'), head=dict(in_channels=384))

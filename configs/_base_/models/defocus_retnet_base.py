@@ -1,3 +1,3 @@
-_base_ = './defocus_mamba_base.py'
+_base_ = './classifier.py'
 
-model = dict(backbone=dict(type='DefocusRetNet'))
+model = dict(backbone=dict(type='DefocusRetNet', arch='base'), head=dict(in_channels=768))

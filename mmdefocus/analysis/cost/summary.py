@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from mmengine.config import Config, ConfigDict
-from mmengine.registry import MODELS, DefaultScope
+from mmengine.config import Config
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ...models.build import build_model
 from .flops import FusedAttention, count_operators
 
 # The parts that follow each other on shapes alone. What comes after them in a detector depends on
@@ -41,11 +41,8 @@ class Part:
 
 def build_on_meta(cfg: Config) -> nn.Module:
     """Builds the model of a config in full size without memory for it."""
-    with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), torch.device('meta'):
-        model = ConfigDict(cfg.model)
-        if 'data_preprocessor' in cfg:  # as the runner does it
-            model.setdefault('data_preprocessor', cfg.data_preprocessor)
-        return MODELS.build(model)
+    with torch.device('meta'):
+        return build_model(cfg)
 
 
 def default_shape(cfg: Config) -> tuple[int, int]:
@@ -66,7 +63,7 @@ def summarize(model: nn.Module, shape: tuple[int, int]) -> list[Part]:
     Returns:
         A part for every parameter of the model's own and every child with parameters.
     """
-    features = torch.empty(1, 3, *shape, device='meta')
+    features: object = torch.empty(1, 3, *shape, device='meta')
     costs = {}
     for name in CHAIN:
         if isinstance(part := getattr(model, name, None), nn.Module):

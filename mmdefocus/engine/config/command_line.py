@@ -1,21 +1,17 @@
-"""What the train and test tools share: arguments, the config, and the way it is run."""
+"""Arguments that name a config, and the config that they name."""
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.config.utils import ConfigParsingError
-from mmengine.device import get_device
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner, find_latest_checkpoint
-from torch import distributed
 
 from ...utils.errors import InputError, one_line
-from ..runner import CheckedRunner
-from .check import check_options
+from .changes import set_launcher, set_work_dir
+from .check import check_keys, check_options
+from .errors import config_errors
 
 # What reading a config, its bases and its custom imports may raise.
 CONFIG_FILE_ERRORS = (
@@ -42,19 +38,22 @@ class OptionsAction(DictAction):
     ) -> None:
         for value in values:
             if '=' not in value.lstrip('='):
-                raise InputError(f'{option_string}: expected KEY=VALUE, found {value!r}')
+                raise InputError(f'{option_string}: expected KEY=VALUE, got {value!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:
             raise InputError(f'{option_string}: {one_line(error)}') from error
 
 
-def make_parser(description: str) -> argparse.ArgumentParser:
-    """Returns a parser with the arguments of every tool that runs a config."""
-    parser = argparse.ArgumentParser(description=description)
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Adds `config` and `--cfg-options`."""
     parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     add_config_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of a tool that trains or tests, `--work-dir` and `--launcher`."""
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -63,11 +62,10 @@ def make_parser(description: str) -> argparse.ArgumentParser:
     )
     # torch.distributed.launch passes one or the other, by its version.
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
-    return parser
 
 
 def add_config_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the option that changes values of the config."""
+    """Adds `--cfg-options`, which changes values of a config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -98,88 +96,22 @@ def read_config(path: str, options: Mapping[str, object]) -> Config:
     return cfg
 
 
-def load_config(args: argparse.Namespace) -> Config:
-    """Reads the config of a command and applies `--cfg-options`, `--work-dir` and `--launcher`.
+@contextmanager
+def config_of(args: argparse.Namespace, *needs: str) -> Iterator[Config]:
+    """Gives the config of a command line, with the changes that the command line asks for.
+
+    Args:
+        args: With the arguments of `add_config`, and of `add_run_options` where they were added.
+        needs: Keys that the config must have.
 
     Raises:
-        InputError: See `read_config`.
+        InputError: If the config cannot be read or lacks a key, or if a class refuses what the
+            config says while something is built or run within.
     """
     cfg = read_config(args.config, args.cfg_options)
-    cfg.launcher = args.launcher
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or f'./work_dirs/{Path(args.config).stem}'
-    return cfg
-
-
-def resume(cfg: Config, checkpoint: str) -> None:
-    """Sets the config to resume from a checkpoint; 'auto' is the latest of the work directory."""
-    cfg.resume = True
-    cfg.load_from = find_latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
-
-
-def enable_amp(cfg: Config) -> None:
-    """Sets the config to train in mixed precision: bfloat16 on a CPU, scaled float16 elsewhere.
-
-    Raises:
-        InputError: If the config has an optimizer wrapper of its own kind.
-    """
-    wrapper = cfg.optim_wrapper
-    wrapper_type = wrapper.get('type', 'OptimWrapper')
-    if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
-        raise InputError(f'--amp: expected optim_wrapper.type OptimWrapper, found {wrapper_type}')
-    if get_device() == 'cpu':
-        wrapper.type = 'BFloat16OptimWrapper'
-        for key in ('loss_scale', 'dtype'):
-            wrapper.pop(key, None)
-    elif wrapper_type == 'OptimWrapper':
-        wrapper.type = 'AmpOptimWrapper'
-        wrapper.setdefault('loss_scale', 'dynamic')
-
-
-def enable_auto_scale_lr(cfg: Config) -> None:
-    """Sets the config to scale the learning rate with the batch size.
-
-    Raises:
-        InputError: If the config does not say which batch size its learning rate is for.
-    """
-    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
-        raise InputError(
-            f'--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size; set it to the '
-            'total batch size that the learning rate is for'
-        )
-    cfg.auto_scale_lr.enable = True
-
-
-def draw_to(cfg: Config, folder: str) -> None:
-    """Sets the config to draw each tested image with its predictions into a folder.
-
-    Raises:
-        InputError: If the config is neither of mmdet nor of mmpretrain.
-    """
-    folder = os.path.abspath(folder)  # mmdet takes a relative one as part of the work directory
-    hooks = dict(
-        mmdet=dict(type='DetVisualizationHook', draw=True, test_out_dir=folder),
-        mmpretrain=dict(type='VisualizationHook', enable=True, interval=1, out_dir=folder),
-    )
-    visualizers = dict(mmdet='DetLocalVisualizer', mmpretrain='UniversalVisualizer')
-    scope = cfg.get('default_scope')
-    if scope not in hooks:
-        raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, found {scope!r}')
-    cfg.setdefault('default_hooks', {})
-    cfg.default_hooks.visualization = hooks[scope]
-    cfg.visualizer = dict(cfg.get('visualizer') or {}, type=visualizers[scope])
-
-
-def build_runner(cfg: Config) -> Runner:
-    """Builds the runner of a config, for one process or for many."""
-    if cfg.launcher == 'pytorch' and not torch.cuda.is_available():
-        _launch_on_cpu(cfg)
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else CheckedRunner.from_cfg(cfg)
-
-
-def _launch_on_cpu(cfg: Config) -> None:
-    """Joins the processes of torchrun on a CPU, where MMEngine would look for GPUs."""
-    if not distributed.is_initialized():
-        distributed.init_process_group('gloo')
-    wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
-    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+    check_keys(cfg, needs)
+    if 'launcher' in args:
+        set_launcher(cfg, args.launcher, args.local_rank)
+        set_work_dir(cfg, args.work_dir)
+    with config_errors(cfg):
+        yield cfg

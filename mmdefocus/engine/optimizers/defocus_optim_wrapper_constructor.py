@@ -1,11 +1,12 @@
-"""Which parameters are decayed."""
+"""Weight decay on the parameters that should shrink, and on no others."""
+
+from collections.abc import Iterable, Iterator
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
 from ...registry import OPTIM_WRAPPER_CONSTRUCTORS
 
-UNDECAYED = ('cls_token', 'pos_embed', 'A_log', 'freq')
 PARAMWISE_KEYS = (
     'custom_keys',
     'bias_lr_mult',
@@ -20,12 +21,12 @@ PARAMWISE_KEYS = (
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
-    """MMEngine's constructor without weight decay on what must not shrink to zero.
+    """MMEngine's constructor, without weight decay on parameters that must not shrink to zero.
 
     Whatever `paramwise_cfg` says, there is none on parameters of at most one dimension (biases,
-    norms, D), on `cls_token` and `pos_embed`, and on the filters: decay rates, `A_log`, and
-    rotary frequencies, `freq`. Learning rates and the weight decay of all other parameters follow
-    `paramwise_cfg`.
+    norms, D), and none on those that a module names in `no_weight_decay()`: the CLS token, the
+    position embedding, and the decay rates and rotary frequencies of the filters. Learning rates
+    and the weight decay of all other parameters follow `paramwise_cfg`.
 
     Args:
         optim_wrapper_cfg: The config of the wrapper, with its `optimizer`.
@@ -52,7 +53,7 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         prefix: str = '',
         is_dcn_module: int | float | None = None,
     ) -> None:
-        """Adds the parameters of the module, in groups of equal settings.
+        """Adds the parameters of a module, in groups of equal settings.
 
         MMEngine makes a group of every parameter and calls itself for the children. The optimizer
         updates group by group, so hundreds of groups cost more time than their arithmetic.
@@ -60,15 +61,19 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
         if prefix:
             return
-        undecayed = {
-            id(param)
-            for name, param in module.named_parameters()
-            if param.ndim <= 1 or name.rpartition('.')[2] in UNDECAYED
-        }
+        undecayed = set(_undecayed(module))
         for group in params:
             if id(group['params'][0]) in undecayed:
                 group['weight_decay'] = 0.0
         params[:] = _merge(params)
+
+
+def _undecayed(model: nn.Module) -> Iterator[int]:
+    """Yields the identities of the parameters that must not shrink to zero."""
+    yield from (id(param) for param in model.parameters() if param.ndim <= 1)
+    for module in model.modules():
+        names: Iterable[str] = getattr(module, 'no_weight_decay', tuple)()
+        yield from (id(module.get_parameter(name)) for name in names)
 
 
 def _merge(groups: list[dict]) -> list[dict]:

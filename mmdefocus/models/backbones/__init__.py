@@ -1,8 +1,16 @@
-"""Causal backbones, one family a file, and a bidirectional one to compare with."""
+"""Image backbones, one family a file: causal ones, and a bidirectional one to compare with."""
 
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
+from .image_backbone import ClsAndTokens, ImageBackbone
 
-__all__ = ['BidirectionalMamba', 'DefocusMamba', 'DefocusRetNet', 'DefocusViT']
+__all__ = [
+    'BidirectionalMamba',
+    'ClsAndTokens',
+    'DefocusMamba',
+    'DefocusRetNet',
+    'DefocusViT',
+    'ImageBackbone',
+]

@@ -1,6 +1,7 @@
-"""MMDetection's DINO for crowded images and for mixed precision."""
+"""MMDetection's DINO, made fit for crowded images and mixed precision."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
@@ -17,12 +18,12 @@ from mmdefocus.registry import MODELS
 
 @MODELS.register_module()
 class DefocusDINO(DINO):
-    """DINO whose memory does not depend on the number of objects in an image.
+    """DINO whose memory does not grow with the number of objects in an image.
 
-    - Of an image with more than `num_dn_queries` objects, so many are drawn in every step and
-      denoised; the matching part learns all of them. There are at most 2 * num_dn_queries
-      denoising queries then, where mmdet has two for every object.
-    - Deformable attention runs in float32 under autocast: coordinates of bfloat16 and float16 are
+    - Denoising uses at most `num_dn_queries` objects of an image, drawn anew in every step, and
+      therefore at most 2 * num_dn_queries queries; mmdet makes two for every object. The matching
+      part still learns from all objects.
+    - Deformable attention runs in float32 under autocast: coordinates in bfloat16 or float16 are
       off by pixels.
 
     Args:
@@ -30,18 +31,23 @@ class DefocusDINO(DINO):
         dn_cfg: As in mmdet, with dynamic groups (`group_cfg=dict(dynamic=True, …)`).
         with_cp: Whether to recompute the layers of the encoder in the backward to save memory;
             mmdet's `encoder.num_cp` needs fairscale for it. The backbone has its own `with_cp`.
+        kwargs: Arguments of mmdet's `DINO`.
 
     Raises:
         ValueError: If the head is another one or the groups are not dynamic.
     """
 
-    def __init__(self, *, bbox_head: dict, dn_cfg: dict, with_cp: bool = False, **kwargs) -> None:
+    def __init__(
+        self, *, bbox_head: dict, dn_cfg: dict, with_cp: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(bbox_head=bbox_head, dn_cfg=dn_cfg, **kwargs)
         if not isinstance(self.bbox_head, DefocusDINOHead):
             raise ValueError(
-                f'bbox_head: expected a DefocusDINOHead, found {type(self.bbox_head).__name__}'
+                f'bbox_head: expected a DefocusDINOHead, got {type(self.bbox_head).__name__}'
             )
         self.dn_query_generator = CappedQueryGenerator(**dn_cfg)
+        if not self.dn_query_generator.dynamic_dn_groups:
+            raise ValueError('dn_cfg.group_cfg: expected dynamic=True, got a fixed number')
         # mmdet names the classes of its layers in code, out of reach of a config
         for module in self.modules():
             if type(module) is MultiScaleDeformableAttention:
@@ -52,7 +58,7 @@ class DefocusDINO(DINO):
 
 @MODELS.register_module()
 class DefocusDINOHead(DINOHead):
-    """DINO's head, whose denoising targets are the objects that were denoised."""
+    """DINO's head, with the denoised objects alone as targets of the denoising queries."""
 
     def loss_dn(
         self,
@@ -73,16 +79,7 @@ class DefocusDINOHead(DINOHead):
 
 
 class CappedQueryGenerator(CdnQueryGenerator):
-    """Makes denoising queries of at most `num_dn_queries` objects of an image.
-
-    Raises:
-        ValueError: If the groups are not dynamic.
-    """
-
-    def __init__(self, **kwargs) -> None:
-        super().__init__(**kwargs)
-        if not self.dynamic_dn_groups:
-            raise ValueError('dn_cfg.group_cfg: expected dynamic=True')
+    """Makes denoising queries of at most `num_dn_queries` objects of an image."""
 
     def __call__(
         self, batch_data_samples: list[DetDataSample]
@@ -104,17 +101,20 @@ class CappedQueryGenerator(CdnQueryGenerator):
 
 
 class CheckpointedEncoderLayer(DeformableDetrTransformerEncoderLayer):
-    """A layer that keeps nothing but its input for the backward."""
+    """An encoder layer that keeps only its input for the backward."""
 
-    def forward(self, **kwargs) -> Tensor:
+    def forward(
+        self, query: Tensor, query_pos: Tensor, key_padding_mask: Tensor, **kwargs: Any
+    ) -> Tensor:
         """See mmdet."""
-        return checkpoint(super().forward, use_reentrant=False, **kwargs)
+        inputs = (query, query_pos, key_padding_mask)
+        return checkpoint(super().forward, *inputs, use_reentrant=False, **kwargs)
 
 
 class Float32DeformableAttention(MultiScaleDeformableAttention):
-    """Deformable attention that keeps out of autocast."""
+    """Deformable attention that autocast leaves in float32."""
 
-    def forward(self, query: Tensor, **kwargs) -> Tensor:
+    def forward(self, query: Tensor, **kwargs: Any) -> Tensor:
         """See mmcv; tensors of any floating dtype, computed and returned in float32."""
         kwargs = {
             name: x.float() if torch.is_tensor(x) and x.is_floating_point() else x

@@ -1,4 +1,6 @@
-"""Classification of the CLS token, with an auxiliary loss on the average of the image tokens."""
+"""The classifier of the CLS token, with an auxiliary loss on the image tokens."""
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,10 +10,11 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmdefocus.registry import MODELS
+from mmdefocus.utils.checks import check_choice
 
-from ..backbones.causal_backbone import check_choice
+from ..backbones import ClsAndTokens
 
-Features = tuple[tuple[Tensor, Tensor], ...]
+Features = tuple[ClsAndTokens, ...]
 INIT_CFG = {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02}
 
 
@@ -76,6 +79,8 @@ class DefocusClsHead(ClsHead):
     def forward_aux(self, feats: Features) -> Tensor:
         """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
         _, tokens = unpack_tokens(feats)
+        if self.aux_fc is None:
+            raise ValueError('aux_loss_weight: expected more than 0 for auxiliary logits')
         if self.aux_target == 'tokens':
             return self.aux_fc(tokens)
         *hidden, last = self.aux_fc if isinstance(self.aux_fc, nn.Sequential) else [self.aux_fc]
@@ -117,13 +122,13 @@ class DefocusClsHead(ClsHead):
 
     @staticmethod
     def _target(data_samples: list[DataSample]) -> Tensor:
-        """Stacks soft targets, which batch augmentation makes, or hard labels."""
+        """Returns soft targets `(B, K)`, which batch augmentation makes, or labels `(B,)`."""
         if 'gt_score' in data_samples[0]:
             return torch.stack([sample.gt_score for sample in data_samples])
         return torch.cat([sample.gt_label for sample in data_samples])
 
 
-def unpack_tokens(feats: Features) -> tuple[Tensor, Tensor]:
+def unpack_tokens(feats: Features) -> ClsAndTokens:
     """Returns the CLS token `(B, C)` and the image tokens `(B, L, C)` of the last stage.
 
     Raises:
@@ -135,11 +140,11 @@ def unpack_tokens(feats: Features) -> tuple[Tensor, Tensor]:
             'the head needs the CLS token and the image tokens: give the backbone '
             "out_type='cls_and_tokens'"
         )
-    return last
+    return ClsAndTokens(*last)
 
 
 def mmpretrain_loss(loss: dict | None) -> dict:
-    """Returns the config of a loss, whose name means MMPretrain's under every default scope."""
+    """Returns the config of a loss whose name means MMPretrain's under every default scope."""
     return {'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})}
 
 
@@ -151,10 +156,11 @@ def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int)
     )
 
 
-def _accept_published_weights(head: DefocusClsHead, incompatible_keys: tuple) -> None:
-    """Takes weights published for inference, which lack the auxiliary classifier.
+def _accept_published_weights(head: DefocusClsHead, incompatible_keys: Any) -> None:
+    """Accepts weights published for inference, which lack the auxiliary classifier.
 
-    It keeps its initial values then, which is right for training and says nothing in prediction.
+    The auxiliary classifier then keeps its initial values: right for training, and left out of
+    predictions.
     """
     missing = incompatible_keys.missing_keys
     present = [key for key in missing if 'aux_fc.' not in key]

@@ -1,4 +1,6 @@
-"""The two classifiers without CLS loss of its own in the ablation of the loss (Table 4c)."""
+"""The classifiers that read the average token, for the ablation of the loss (Table 4c)."""
+
+from typing import ClassVar
 
 import torch
 from mmpretrain.models.heads import LinearClsHead
@@ -24,6 +26,8 @@ class AverageClsHead(LinearClsHead):
         ValueError: If a number is not positive, or the backbone gives no image tokens.
     """
 
+    vectors: ClassVar[int] = 1  # of C channels each, side by side in what is classified
+
     def __init__(
         self,
         num_classes: int,
@@ -34,14 +38,14 @@ class AverageClsHead(LinearClsHead):
     ) -> None:
         super().__init__(
             num_classes,
-            in_channels,
+            self.vectors * in_channels,
             init_cfg=init_cfg or INIT_CFG,
             loss=mmpretrain_loss(loss),
             cal_acc=cal_acc,
         )
 
     def pre_logits(self, feats: Features) -> Tensor:
-        """Returns what is classified, `(B, C)`, from `((cls, tokens),)`."""
+        """Returns the average token, `(B, C)`, from `((cls, tokens),)`."""
         _, tokens = unpack_tokens(feats)
         return tokens.mean(1)
 
@@ -53,17 +57,9 @@ class ClsAndAverageClsHead(AverageClsHead):
     Arguments are those of `AverageClsHead`; its linear layer reads 2 C channels.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        in_channels: int,
-        loss: dict | None = None,
-        cal_acc: bool = False,
-        init_cfg: dict | list[dict] | None = None,
-    ) -> None:
-        super().__init__(num_classes, 2 * in_channels, loss, cal_acc, init_cfg)
+    vectors: ClassVar[int] = 2
 
     def pre_logits(self, feats: Features) -> Tensor:
-        """Returns what is classified, `(B, 2 C)`, from `((cls, tokens),)`."""
+        """Returns CLS beside the average token, `(B, 2 C)`, from `((cls, tokens),)`."""
         cls_token, tokens = unpack_tokens(feats)
         return torch.cat((cls_token, tokens.mean(1)), dim=-1)

@@ -1,26 +1,36 @@
-"""Parts that the backbones of all families share."""
+"""Parts that the models of all families share."""
 
 from .bandpass import (
+    DATA_DEPENDENT_FILTER,
+    DECAYS,
+    LEARNABLE_FILTER,
+    Filter,
     LearnableDecay,
-    LearnablePairRotary,
     LearnableRotary,
     head_decay_rates,
     pair_frequencies,
     rotary_frequencies,
 )
+from .block import Block
 from .drop_path import DropPath
+from .mixer import Mixer
 from .mlp import MLP
 from .norm import LN2d, RMSNorm
 from .patch_embed import PatchEmbed
 from .token_order import RasterOrder, SectionOrder, TokenOrder
 
 __all__ = [
+    'DATA_DEPENDENT_FILTER',
+    'DECAYS',
+    'LEARNABLE_FILTER',
     'MLP',
+    'Block',
     'DropPath',
+    'Filter',
     'LN2d',
     'LearnableDecay',
-    'LearnablePairRotary',
     'LearnableRotary',
+    'Mixer',
     'PatchEmbed',
     'RMSNorm',
     'RasterOrder',

@@ -1,18 +1,65 @@
-"""The two halves of the learnable bandpass filter (Section 4.1 of the paper).
+"""The learnable bandpass filter of every family (Section 4.1 of the paper).
 
 A causal sum weighted by `exp(λ (t - s)) exp(i θ (t - s))` is a bandpass filter: θ is its centre
-frequency and |λ| the width of its pass band (Eq. 7). Decay and rotary embedding are learnable
-each, fixed, or absent; the families differ only in where they apply them.
+frequency and |λ| the width of its pass band (Eq. 7). λ is the decay, θ the rotary embedding. The
+families differ only in where they apply the two.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from mmdefocus.ops import apply_rotary
+from mmdefocus.utils.checks import check_choice, check_positive
+
+DECAYS = ('data_dependent', 'learnable', 'fixed', 'none')
+ROPES = ('learnable', 'fixed', 'none')
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Settings of the bandpass filter, the same in all blocks of a model (Table 4a).
+
+    Attributes:
+        decay: Where λ comes from: 'data_dependent', from the token (Mamba alone); 'learnable',
+            a parameter; 'fixed', its initial value; 'none', no decay.
+        rope: Where θ comes from: 'learnable', 'fixed' or 'none'.
+        rope_scale: Divides the token positions at another resolution (Appendix B.2).
+        delta_scale: Divides λ, in Mamba the time steps Δ, at another resolution (Appendix B.2).
+
+    Raises:
+        ValueError: If a setting is out of its range; the message names it.
+    """
+
+    decay: str = 'learnable'
+    rope: str = 'learnable'
+    rope_scale: float = 1.0
+    delta_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_choice('decay', self.decay, DECAYS)
+        check_choice('rope', self.rope, ROPES)
+        check_positive('rope_scale', self.rope_scale)
+        check_positive('delta_scale', self.delta_scale)
+
+    def make_decay(self, rates: Tensor) -> 'LearnableDecay | None':
+        """Returns the decay with initial rates |λ| of any shape; None for 'none'."""
+        return None if self.decay == 'none' else LearnableDecay(rates, self.decay != 'fixed')
+
+    def make_rotary(self, freqs: Tensor, paired: bool = False) -> 'LearnableRotary | None':
+        """Returns the rotary embedding with initial frequencies θ; None for 'none'."""
+        if self.rope == 'none':
+            return None
+        return LearnableRotary(freqs, self.rope_scale, self.rope == 'learnable', paired)
+
+
+LEARNABLE_FILTER = Filter()
+DATA_DEPENDENT_FILTER = Filter(decay='data_dependent')
 
 
 class LearnableDecay(nn.Module):
-    """Decay rates λ = -exp(λ̂) with λ̂ learned (Section 5.1), negative whatever the optimizer does.
+    """Learned decay rates λ = -exp(λ̂) (Section 5.1), which no step of an optimizer makes positive.
 
     Args:
         rates: Initial |λ|, positive, any shape: `(D, N)` in Mamba, where λ is called A, and
@@ -29,9 +76,54 @@ class LearnableDecay(nn.Module):
         """Gives |λ| the values of `rates`, whose shape broadcasts to that of the parameter."""
         self.A_log.copy_(rates.log().expand_as(self.A_log))
 
+    def no_weight_decay(self) -> set[str]:
+        """Returns the parameters that weight decay would pull to |λ| = 1."""
+        return {'A_log'}
+
     def forward(self) -> Tensor:
         """Returns λ in float32 or wider, in the shape of the initial rates."""
         return -self.A_log.to(torch.promote_types(self.A_log.dtype, torch.float32)).exp()
+
+
+class LearnableRotary(nn.Module):
+    """Rotary position embedding with learned frequencies.
+
+    Args:
+        freqs: Initial θ in radians per token: `(N,)`, one per channel (Eq. 9), or `(H, K / 2)`,
+            one per head and pair of channels (Eq. 4 and 8).
+        scale: Positions are token indices divided by this number (Appendix B.2).
+        learnable: Whether the frequencies get a gradient.
+        paired: Whether the two channels of a pair share a frequency. They then turn by the same
+            angle, so that products of turned queries and keys depend on the distance of their
+            tokens alone: "the common implementation of RoPE" (Section 4.1). Because every head
+            has a λ of its own (Section 5.1), every head learns its own θ as well.
+    """
+
+    def __init__(
+        self, freqs: Tensor, scale: float = 1.0, learnable: bool = True, paired: bool = False
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.paired = paired
+        self.freq = nn.Parameter(freqs.clone(), requires_grad=learnable)
+
+    @torch.no_grad()
+    def reset_frequencies(self, freqs: Tensor) -> None:
+        """Gives θ the values of `freqs`, whose shape broadcasts to that of the parameter."""
+        self.freq.copy_(freqs.expand_as(self.freq))
+
+    def no_weight_decay(self) -> set[str]:
+        """Returns the parameters that weight decay would pull to θ = 0."""
+        return {'freq'}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turns `(..., L, N)`, or `(B, H, L, K)` in pairs, by the position of each token."""
+        freqs = self.freq.repeat_interleave(2, dim=-1) if self.paired else self.freq
+        positions = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)
+        return apply_rotary(x, freqs, positions / self.scale)
+
+    def extra_repr(self) -> str:
+        return f'freqs={tuple(self.freq.shape)}, scale={self.scale:g}, paired={self.paired}'
 
 
 def head_decay_rates(num_heads: int) -> Tensor:
@@ -60,72 +152,3 @@ def pair_frequencies(num_pairs: int) -> Tensor:
     """
     exponents = torch.arange(num_pairs, dtype=torch.float32) / num_pairs
     return 10000.0**-exponents
-
-
-class LearnableRotary(nn.Module):
-    """Rotary position embedding with learned frequencies, one per channel (Eq. 9).
-
-    Args:
-        num_freqs: Channels to turn, a frequency each.
-        scale: Positions are token indices divided by this number (Appendix B.2).
-        learnable: Whether the frequencies get a gradient.
-    """
-
-    def __init__(self, num_freqs: int, scale: float = 1.0, learnable: bool = True) -> None:
-        super().__init__()
-        self.scale = scale
-        self.freq = nn.Parameter(rotary_frequencies(num_freqs), requires_grad=learnable)
-
-    @torch.no_grad()
-    def reset_frequencies(self) -> None:
-        """Gives the frequencies their initial values."""
-        self.freq.copy_(rotary_frequencies(self.freq.numel()))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Turns `(..., L, N)` by the position of each token."""
-        return _turn(x, self.freq, self.scale)
-
-    def extra_repr(self) -> str:
-        return f'num_freqs={self.freq.numel()}, scale={self.scale:g}'
-
-
-class LearnablePairRotary(nn.Module):
-    """Rotary position embedding with learned frequencies, one per head and pair (Eq. 4 and 8).
-
-    The two channels of a pair turn by the same angle, so that products of turned queries and keys
-    depend on the distance of their tokens alone: "the common implementation of RoPE" (Section
-    4.1), whose initial frequencies these are too. A filter is a λ and a θ; because every head has
-    a λ of its own (Section 5.1), every head learns its own θ as well.
-
-    Args:
-        num_heads: H.
-        num_pairs: Half the channels of a head.
-        scale: Positions are token indices divided by this number (Appendix B.2).
-        learnable: Whether the frequencies get a gradient.
-    """
-
-    def __init__(
-        self, num_heads: int, num_pairs: int, scale: float = 1.0, learnable: bool = True
-    ) -> None:
-        super().__init__()
-        self.scale = scale
-        self.freq = nn.Parameter(torch.empty(num_heads, num_pairs), requires_grad=learnable)
-        self.reset_frequencies()
-
-    @torch.no_grad()
-    def reset_frequencies(self) -> None:
-        """Gives the frequencies their initial values."""
-        self.freq.copy_(pair_frequencies(self.freq.shape[1]).expand_as(self.freq))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Turns `(B, H, L, K)` by the position of each token."""
-        return _turn(x, self.freq.repeat_interleave(2, dim=-1), self.scale)
-
-    def extra_repr(self) -> str:
-        heads, pairs = self.freq.shape
-        return f'num_heads={heads}, num_pairs={pairs}, scale={self.scale:g}'
-
-
-def _turn(x: Tensor, freqs: Tensor, scale: float) -> Tensor:
-    positions = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)
-    return apply_rotary(x, freqs, positions / scale)

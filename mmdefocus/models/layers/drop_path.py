@@ -1,10 +1,10 @@
-"""Stochastic depth, one decision an image."""
+"""Stochastic depth, with one decision per image."""
 
 from torch import Tensor, nn
 
 
 class DropPath(nn.Module):
-    """Drops the residual branch of an image with a rate that may change during training.
+    """Drops the residual branches of random images, at a rate that may change during training.
 
     The branches that stay are scaled by 1 / (1 - rate), so that the expectation is unchanged.
 

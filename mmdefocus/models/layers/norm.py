@@ -1,4 +1,4 @@
-"""Norms that torch does not have as modules, or not fast on a CPU."""
+"""Norms that torch lacks as modules, or computes slowly on a CPU."""
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +37,8 @@ class RMSNorm(nn.RMSNorm):
         num_features: C.
         eps: Added to the mean square.
     """
+
+    eps: float
 
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
         super().__init__(num_features, eps=eps)

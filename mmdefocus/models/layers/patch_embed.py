@@ -1,4 +1,4 @@
-"""Images to a grid of patch embeddings."""
+"""The projection of an image to a grid of patch embeddings."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The order in which a causal backbone reads the patches of an image."""
+"""The order in which a backbone reads the patches of an image."""
 
 from typing import Protocol
 
@@ -26,7 +26,7 @@ class RasterOrder:
 
 
 class SectionOrder:
-    """Section after section, so that a long sequence is made of pieces as in pre-training (Fig. 7).
+    """Section after section: a long sequence made of pieces like those of pre-training (Fig. 7).
 
     The grid is cut into square sections; inside a section, and from section to section, the order
     is raster.

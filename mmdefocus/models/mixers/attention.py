@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from mmdefocus.ops import decayed_attention
 
-from .filtered_heads import FilteredHeads
+from ..layers import LEARNABLE_FILTER, Filter
+from .filtered_heads import FilteredHeads, HeadInputs
 
 
 class AttentionMixer(FilteredHeads):
@@ -20,10 +21,7 @@ class AttentionMixer(FilteredHeads):
         num_heads: H, divides C.
         causal: Whether a token attends to those before it and to itself alone, or to all; the
             decay of later tokens is that of earlier ones at the same distance.
-        decay: See `FilteredHeads`, as all arguments that follow.
-        rope: 'learnable', 'fixed' or 'none'.
-        rope_scale: Divides the positions.
-        delta_scale: Divides λ.
+        filter: See `FilteredHeads`.
     """
 
     def __init__(
@@ -31,12 +29,9 @@ class AttentionMixer(FilteredHeads):
         embed_dims: int,
         num_heads: int,
         causal: bool = True,
-        decay: str = 'learnable',
-        rope: str = 'learnable',
-        rope_scale: float = 1.0,
-        delta_scale: float = 1.0,
+        filter: Filter = LEARNABLE_FILTER,
     ) -> None:
-        super().__init__(embed_dims, num_heads, decay, rope, rope_scale, delta_scale)
+        super().__init__(embed_dims, num_heads, filter)
         self.causal = causal
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
         self.proj = nn.Linear(embed_dims, embed_dims)
@@ -44,12 +39,15 @@ class AttentionMixer(FilteredHeads):
             nn.init.trunc_normal_(linear.weight, std=0.02)
             nn.init.zeros_(linear.bias)
 
+    def prepare(self, tokens: Tensor) -> HeadInputs:
+        """Turns `(B, L, C)` into the inputs of the attention."""
+        return self.filter_heads(*self.qkv(tokens).chunk(3, dim=-1))
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` along L."""
-        q, k, v = map(self.split_heads, self.qkv(tokens).chunk(3, dim=-1))
-        q, k = self.turn(q), self.turn(k)
+        q, k, v, log_decay = self.prepare(tokens)
         if self.decay is None:  # torch has kernels for this one
             y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         else:
-            y = decayed_attention(q, k, v, self.log_decay(q), causal=self.causal)
+            y = decayed_attention(q, k, v, log_decay, causal=self.causal)
         return self.proj(self.merge_heads(y))

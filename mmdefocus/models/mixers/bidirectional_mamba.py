@@ -1,5 +1,7 @@
 """The Mamba mixer that reads in both directions (Vision Mamba, arXiv 2401.09417)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ class BidirectionalMambaMixer(MambaMixer):
         settings: Those of `MambaMixer`, for both directions.
     """
 
-    def __init__(self, **settings: int | float | str) -> None:
+    def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.reverse = MambaMixer(**settings)
         del self.reverse.in_proj, self.reverse.out_proj

@@ -1,6 +1,7 @@
-"""The Mamba mixer with a learnable bandpass filter (Eq. 9)."""
+"""The Mamba mixer with a learnable bandpass filter (Eq. 9); `reference.py` is its plain form."""
 
 import math
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +9,34 @@ from torch import Tensor, nn
 
 from mmdefocus.ops import causal_conv1d, gated_selective_scan
 
-from ..layers import LearnableDecay, LearnableRotary
+from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, rotary_frequencies
 
 TIME_STEP_RANGE = (0.001, 0.1)
 
 
-class MambaMixer(nn.Module):
+class ScanInputs(NamedTuple):
+    """Inputs of the selective scan, with the filter applied.
+
+    Attributes:
+        u: `(B, L, D)`, after the convolution and SiLU.
+        delta: Time steps Δ, `(B, L, D)`, before bias and softplus.
+        A: λ over `delta_scale`, `(D, N)`.
+        B: Turned by the positions, over `delta_scale`, `(B, L, N)`.
+        C: Turned by the positions, `(B, L, N)`.
+        delta_bias: Added to `delta`, `(D,)`; or None.
+        delta_softplus: Whether the time steps are the softplus of that sum.
+    """
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    delta_bias: Tensor | None
+    delta_softplus: bool
+
+
+class MambaMixer(Mixer):
     """Selective scan between a gated input and output projection, all in `(B, L, D)`.
 
     As released: the skip D and the gate z are applied after a group RMS normalisation of the
@@ -26,13 +49,15 @@ class MambaMixer(nn.Module):
         conv_kernel: Width of the causal convolution in tokens.
         time_step_rank: Rank of the projection to the time steps Δ.
         group_norm_size: Channels in a group of the RMS normalisation; divides D.
-        decay: 'data_dependent': exp(Δ_t A) with Δ_t from the token, as in Mamba; 'learnable':
-            Δ a learned vector `(D,)`; 'fixed': Δ and A stay as initialised; 'none': exp(ΔA) = 1
-            and Δ = 1 (Table 4a).
-        rope: 'learnable', 'fixed' or 'none' (Table 4a).
-        rope_scale: Divides the positions (Appendix B.2).
-        delta_scale: Divides Δ (Appendix B.2).
+        filter: The rotary embedding of B and C, and the decay. 'data_dependent': exp(Δ_t A) with
+            Δ_t from the token, as in Mamba; 'learnable': Δ a learned vector `(D,)`; 'fixed': Δ
+            and A stay as initialised; 'none': exp(ΔA) = 1 and Δ = 1 (Table 4a).
+
+    Raises:
+        ValueError: If the groups do not divide D, or the states do not form pairs.
     """
+
+    decays = DECAYS
 
     def __init__(
         self,
@@ -42,15 +67,22 @@ class MambaMixer(nn.Module):
         conv_kernel: int = 4,
         time_step_rank: int = 48,
         group_norm_size: int = 64,
-        decay: str = 'data_dependent',
-        rope: str = 'learnable',
-        rope_scale: float = 1.0,
-        delta_scale: float = 1.0,
+        filter: Filter = DATA_DEPENDENT_FILTER,
     ) -> None:
-        super().__init__()
+        super().__init__(filter)
+        if intermediate_size % group_norm_size:
+            raise ValueError(
+                f'group_norm_size {group_norm_size} does not divide '
+                f'intermediate_size {intermediate_size}'
+            )
+        if state_size % 2 and filter.rope != 'none':
+            raise ValueError(
+                'state_size must be even to form the pairs of the rotary embedding, '
+                f'got {state_size}'
+            )
         self.group_norm_size = group_norm_size
-        self.delta_scale = delta_scale if decay != 'none' else 1.0
-        self.time_step_rank = time_step_rank if decay == 'data_dependent' else 0
+        self.delta_scale = filter.delta_scale if filter.decay != 'none' else 1.0
+        self.time_step_rank = time_step_rank if filter.decay == 'data_dependent' else 0
         self.state_size = state_size
 
         self.in_proj = nn.Linear(embed_dims, 2 * intermediate_size, bias=False)
@@ -62,18 +94,14 @@ class MambaMixer(nn.Module):
         self.out_proj = nn.Linear(intermediate_size, embed_dims, bias=False)
         self.D = nn.Parameter(torch.ones(intermediate_size))
 
-        self.decay = None
-        if decay != 'none':
-            rates = torch.arange(1.0, state_size + 1).expand(intermediate_size, -1)
-            self.decay = LearnableDecay(rates, learnable=decay != 'fixed')
-        if decay == 'data_dependent':
+        rates = torch.arange(1.0, state_size + 1).expand(intermediate_size, -1)
+        self.decay = filter.make_decay(rates)
+        if filter.decay == 'data_dependent':
             self.dt_proj = nn.Linear(time_step_rank, intermediate_size)
-        elif decay != 'none':
+        elif filter.decay != 'none':
             steps = torch.empty(intermediate_size)
-            self.dt_bias = nn.Parameter(steps, requires_grad=decay == 'learnable')
-        self.rope = (
-            LearnableRotary(state_size, rope_scale, rope == 'learnable') if rope != 'none' else None
-        )
+            self.dt_bias = nn.Parameter(steps, requires_grad=filter.decay == 'learnable')
+        self.rope = filter.make_rotary(rotary_frequencies(state_size))
         for linear in (self.in_proj, self.x_proj, self.out_proj):
             nn.init.trunc_normal_(linear.weight, std=0.02)
         self.reset_filter()
@@ -88,7 +116,7 @@ class MambaMixer(nn.Module):
         """
         nn.init.ones_(self.D)
         if self.rope is not None:
-            self.rope.reset_frequencies()
+            self.rope.reset_frequencies(rotary_frequencies(self.state_size))
         if self.decay is None:
             return
         self.decay.reset_rates(torch.arange(1.0, self.state_size + 1))
@@ -109,7 +137,21 @@ class MambaMixer(nn.Module):
 
     def scan(self, u: Tensor, z: Tensor) -> Tensor:
         """Reads u `(B, L, D)` from its first token to its last, gated by z `(B, L, D)`."""
-        u = causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
+        x = self.prepare(u)
+        return gated_selective_scan(
+            *(x.u, x.delta, x.A, x.B, x.C, self.D, z, self.group_norm_size),
+            delta_bias=x.delta_bias,
+            delta_softplus=x.delta_softplus,
+        )
+
+    def convolve(self, u: Tensor) -> Tensor:
+        """Applies the causal convolution and SiLU to `(B, L, D)`."""
+        weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
+        return causal_conv1d(u, weight, bias)
+
+    def prepare(self, u: Tensor) -> ScanInputs:
+        """Turns u `(B, L, D)`, a half of the input projection, into the inputs of the scan."""
+        u = self.convolve(u)
         time_step, BC = self.x_proj(u).split([self.time_step_rank, 2 * self.state_size], dim=-1)
         BC = BC.unflatten(-1, (2, self.state_size)).transpose(1, 2)  # (B, 2, L, N)
         if self.rope is not None:
@@ -126,8 +168,4 @@ class MambaMixer(nn.Module):
             delta, A = self.dt_bias.expand_as(u), self.decay()
         # Δ is divided in what it multiplies, A and B, which are small beside it
         A, B = A / self.delta_scale, B / self.delta_scale
-        return gated_selective_scan(
-            *(u, delta, A, B, C, self.D, z, self.group_norm_size),
-            delta_bias=bias,
-            delta_softplus=self.decay is not None,
-        )
+        return ScanInputs(u, delta, A, B, C, bias, delta_softplus=self.decay is not None)

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from mmdefocus.ops import retention
 
-from .filtered_heads import FilteredHeads
+from ..layers import LEARNABLE_FILTER, Filter
+from .filtered_heads import FilteredHeads, HeadInputs
 
 NORM_EPS = 1e-6
 
@@ -21,13 +22,10 @@ class RetentionMixer(FilteredHeads):
         embed_dims: C, channels of a token, of its queries and of its keys.
         num_heads: H, divides C.
         value_channels: Channels of the values and of the gate of a token; H divides them.
-        decay: See `FilteredHeads`, as all arguments that follow. RetNet's is 'fixed'.
-        rope: 'learnable', 'fixed' or 'none'. RetNet's is 'fixed'.
-        rope_scale: Divides the positions.
-        delta_scale: Divides λ.
+        filter: See `FilteredHeads`. RetNet's decay and rotary embedding are 'fixed'.
 
     Raises:
-        ValueError: If H does not divide the channels.
+        ValueError: If H does not divide the channels, or see `FilteredHeads`.
     """
 
     def __init__(
@@ -35,12 +33,9 @@ class RetentionMixer(FilteredHeads):
         embed_dims: int,
         num_heads: int,
         value_channels: int,
-        decay: str = 'learnable',
-        rope: str = 'learnable',
-        rope_scale: float = 1.0,
-        delta_scale: float = 1.0,
+        filter: Filter = LEARNABLE_FILTER,
     ) -> None:
-        super().__init__(embed_dims, num_heads, decay, rope, rope_scale, delta_scale)
+        super().__init__(embed_dims, num_heads, filter)
         if value_channels % num_heads:
             raise ValueError(
                 f'num_heads: {num_heads} does not divide value_channels {value_channels}'
@@ -53,12 +48,13 @@ class RetentionMixer(FilteredHeads):
         for linear in (self.q_proj, self.k_proj, self.v_proj, self.g_proj, self.out_proj):
             nn.init.trunc_normal_(linear.weight, std=0.02)
 
+    def prepare(self, tokens: Tensor) -> HeadInputs:
+        """Turns `(B, L, C)` into the inputs of the retention."""
+        x = self.filter_heads(self.q_proj(tokens), self.k_proj(tokens), self.v_proj(tokens))
+        return x._replace(k=x.k * x.k.shape[-1] ** -0.5)
+
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` causally along L."""
-        q, k, v = (
-            self.split_heads(project(tokens)) for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        q, k = self.turn(q), self.turn(k) * k.shape[-1] ** -0.5
-        y = retention(q, k, v, self.log_decay(q))
+        y = retention(*self.prepare(tokens))
         y = self.merge_heads(F.layer_norm(y, y.shape[-1:], eps=NORM_EPS))
         return self.out_proj(y * F.silu(self.g_proj(tokens)))

@@ -29,7 +29,7 @@ class ConvNorm(nn.Module):
 
 @MODELS.register_module()
 class SimpleFPN(BaseModule):
-    """Makes a pyramid of the last map by deconvolution and pooling.
+    """Makes a pyramid out of the last map, by deconvolution and pooling.
 
     Args:
         in_channels: Channels of the map.

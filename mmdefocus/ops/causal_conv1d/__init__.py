@@ -1,23 +1,19 @@
 """Depthwise causal convolution along the sequence, with SiLU, as Mamba has it."""
 
+import torch
 from torch import Tensor
 
-from .. import dispatch, gpu, native
+from ..arguments import check_tensors
+from ..compiled import build
+from ..operator import Backend, Operator, Shape, register, run
+from ..triton_support import triton_backend
 from .cpu import cpu_causal_conv1d
 from .naive import naive_causal_conv1d
 
 __all__ = ['causal_conv1d']
 
-dispatch.register(
-    'causal_conv1d',
-    {
-        'cpu': dispatch.Backend(cpu_causal_conv1d, native.why_not),
-        'triton': dispatch.Backend(
-            gpu.lazy(f'{__name__}.triton', 'triton_causal_conv1d'), gpu.why_not, auto_on='cuda'
-        ),
-        'naive': dispatch.Backend(naive_causal_conv1d, dispatch.always),
-    },
-)
+DIMENSIONS = {'x': 'BLD', 'weight': 'DK', 'bias': 'D'}
+EXAMPLE_WIDTH = 4
 
 
 def causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor, *, backend: str = 'auto') -> Tensor:
@@ -37,15 +33,33 @@ def causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor, *, backend: str = 'au
     Raises:
         ValueError: If shapes or devices do not fit, or the backend cannot run.
     """
-    if x.dim() != 3:
-        raise ValueError(f'x: expected (B, L, D), got shape {tuple(x.shape)}')
-    channels = x.shape[2]
-    if weight.dim() != 2 or weight.shape[0] != channels or bias.shape != (channels,):
-        raise ValueError(
-            f'weight, bias: expected ({channels}, K) and ({channels},) for x {tuple(x.shape)}, '
-            f'got {tuple(weight.shape)} and {tuple(bias.shape)}'
-        )
-    for name, tensor in (('weight', weight), ('bias', bias)):
-        if tensor.device != x.device:
-            raise ValueError(f'{name}: is on {tensor.device}, but x is on {x.device}')
-    return dispatch.select('causal_conv1d', backend, x.device)(x, weight, bias)
+    check_tensors({'x': x, 'weight': weight, 'bias': bias}, DIMENSIONS)
+    return run('causal_conv1d', backend, x, weight, bias)
+
+
+def flops(x: Tensor, weight: Tensor, bias: Tensor) -> int:
+    """Returns `2 B L D K` for x `(B, L, D)` and weight `(D, K)`."""
+    return 2 * x.numel() * weight.shape[1]
+
+
+def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
+    """Returns x as one half of the output of a projection."""
+    batch, length, channels, _ = shape
+    x = torch.randn(batch, length, 2 * channels, dtype=dtype)[..., :channels]
+    weight, bias = torch.randn(channels, EXAMPLE_WIDTH), torch.randn(channels)
+    return {'x': x, 'weight': weight.to(dtype), 'bias': bias.to(dtype)}
+
+
+register(
+    Operator(
+        causal_conv1d,
+        backends={
+            'cpu': Backend(cpu_causal_conv1d, build.why_not),
+            'triton': triton_backend('causal_conv1d'),
+            'naive': Backend(naive_causal_conv1d),
+        },
+        exportable=naive_causal_conv1d,
+        example=example,
+        cost=flops,
+    )
+)

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..numerics import wide_dtype
+
 
 def naive_causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """See `causal_conv1d`.
@@ -11,8 +13,9 @@ def naive_causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     wants `(B, D, L)`.
     """
     length, width = x.shape[1], weight.shape[1]
-    padded = F.pad(x, (0, 0, width - 1, 0))
-    y = bias.to(x.dtype)
+    dtype = wide_dtype(x.dtype)
+    padded = F.pad(x.to(dtype), (0, 0, width - 1, 0))
+    y = bias.to(dtype)
     for k in range(width):
-        y = y + padded[:, k : k + length] * weight[:, k].to(x.dtype)
-    return F.silu(y)
+        y = y + padded[:, k : k + length] * weight[:, k].to(dtype)
+    return F.silu(y).to(x.dtype)

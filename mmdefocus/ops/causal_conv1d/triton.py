@@ -5,14 +5,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..gpu import cdiv
+from ..custom_operator import custom_operator
+from ..numerics import empty_contiguous, wide_dtype
+from ..triton_support import cdiv
 
 TILE = {'BLOCK_T': 64, 'BLOCK_D': 32}  # tokens and channels of a program
 
 
 def triton_causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """See `causal_conv1d`."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
+    dtype = wide_dtype(x.dtype)
     return _convolve(x, weight.to(dtype).T.contiguous(), bias.to(dtype).contiguous())
 
 
@@ -82,27 +84,17 @@ def _grid(x: Tensor) -> tuple[int, int, int]:
     return cdiv(length, TILE['BLOCK_T']), cdiv(channels, TILE['BLOCK_D']), batch
 
 
-@torch.library.custom_op('mmdefocus::causal_conv1d_triton', mutates_args=())
-def _convolve(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
-    y = x.new_empty(x.shape)
+def _forward(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
+    y = empty_contiguous(x)
     strides = (s for tensor in (x, y) for s in tensor.stride())
     with torch.cuda.device_of(x):
         forward[_grid(x)](x, taps, bias, y, *x.shape[1:], *strides, K=len(taps), **TILE)
     return y
 
 
-@_convolve.register_fake
-def _(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
-    return x.new_empty(x.shape)
-
-
-@torch.library.custom_op('mmdefocus::causal_conv1d_triton_backward', mutates_args=())
-def _convolve_backward(
-    x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the gradients of x, the taps and the bias."""
+def _backward(x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor) -> tuple[Tensor, ...]:
     grid, width = _grid(x), len(taps)
-    dx = x.new_empty(x.shape)
+    dx = empty_contiguous(x)
     sums = taps.new_empty(grid[0] * grid[2], width + 1, x.shape[2])
     strides = (s for tensor in (x, dy, dx) for s in tensor.stride())
     with torch.cuda.device_of(x):
@@ -111,17 +103,4 @@ def _convolve_backward(
     return dx, dtaps.clone(), dbias.flatten()
 
 
-@_convolve_backward.register_fake
-def _(x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(x.shape), taps.new_empty(taps.shape), bias.new_empty(bias.shape)
-
-
-def _setup_context(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _backward(ctx, dy: Tensor) -> tuple[Tensor, ...]:
-    return _convolve_backward(*ctx.saved_tensors, dy)
-
-
-_convolve.register_autograd(_backward, setup_context=_setup_context)
+_convolve = custom_operator('causal_conv1d_triton', _forward, _backward, empty=empty_contiguous)

@@ -7,9 +7,9 @@
 
 #include "simd.h"
 
-// A tensor (B, D, L) or (B, N, L) with the strides of its dimensions in elements. It holds bfloat16,
-// or the type T of the computation.
-struct Sequence {
+// A tensor (B, D, L) or (B, N, L) with the strides of its dimensions in elements. It holds
+// bfloat16, or the type T of the computation.
+struct StridedTensor {
     void* data;
     int64_t batch, channel, time;
     int64_t is_bfloat16;
@@ -21,9 +21,9 @@ struct Sequence {
 };
 
 template <typename T, typename F>
-inline auto with_element_type(const Sequence& sequence, F f) {
+inline auto with_element_type(const StridedTensor& tensor, F f) {
     if constexpr (std::is_same_v<T, float>)
-        if (sequence.is_bfloat16) return f(BFloat16{});
+        if (tensor.is_bfloat16) return f(BFloat16{});
     return f(T{});
 }
 
@@ -33,9 +33,8 @@ struct Panel {
     int64_t image, channel, channels;
 
     // Whether all channels exist and are neighbours in memory: a row is one piece then.
-    bool dense(const Sequence& sequence) const {
-        return sequence.channel == 1 && !sequence.is_bfloat16 &&
-               channel + Row<T>::lanes <= channels;
+    bool dense(const StridedTensor& tensor) const {
+        return tensor.channel == 1 && !tensor.is_bfloat16 && channel + Row<T>::lanes <= channels;
     }
 
     int count(int part) const {
@@ -50,11 +49,11 @@ struct Panel {
             if (count(i) > 0) f(i, channel + i * Simd<T>::lanes, count(i));
     }
 
-    MMDEFOCUS_INLINE Row<T> load(const Sequence& from, int64_t t) const {
+    MMDEFOCUS_INLINE Row<T> load(const StridedTensor& from, int64_t t) const {
         return dense(from) ? load_whole<T>(from.at<T>(image, channel, t)) : load_parts(from, t);
     }
 
-    MMDEFOCUS_INLINE void store(const Sequence& to, int64_t t, const Row<T>& row) const {
+    MMDEFOCUS_INLINE void store(const StridedTensor& to, int64_t t, const Row<T>& row) const {
         if (dense(to))
             store_whole(to.at<T>(image, channel, t), row);
         else
@@ -62,7 +61,7 @@ struct Panel {
     }
 
 private:
-    __attribute__((noinline)) Row<T> load_parts(const Sequence& from, int64_t t) const {
+    __attribute__((noinline)) Row<T> load_parts(const StridedTensor& from, int64_t t) const {
         return with_element_type<T>(from, [&](auto element) {
             Row<T> row{};
             for_each_part([&](int i, int64_t c, int n) {
@@ -73,7 +72,7 @@ private:
         });
     }
 
-    __attribute__((noinline)) void store_parts(const Sequence& to, int64_t t,
+    __attribute__((noinline)) void store_parts(const StridedTensor& to, int64_t t,
                                                const Row<T>& row) const {
         with_element_type<T>(to, [&](auto element) {
             for_each_part([&](int i, int64_t c, int n) {
@@ -83,7 +82,7 @@ private:
     }
 };
 
-// Hints to fetch lines of the rows of some sequences, token after token. Rows lie pages apart, where
+// Hints to fetch lines of the rows of some tensors, token after token. Rows lie pages apart, where
 // the hardware does not look ahead; and it stops at more misses than it has buffers for, so a token
 // gives few of them.
 template <typename T>
@@ -93,11 +92,11 @@ public:
     static constexpr int lines = (sizeof(Row<T>) + line - 1) / line;
 
     // Adds line i of the rows of a panel from `time` on, if there is a place left.
-    void add(const Panel<T>& panel, const Sequence& sequence, int64_t time, int i) {
-        if (used == places || !panel.dense(sequence)) return;
-        const T* row = sequence.at<T>(panel.image, panel.channel, time);
+    void add(const Panel<T>& panel, const StridedTensor& tensor, int64_t time, int i) {
+        if (used == places || !panel.dense(tensor)) return;
+        const T* row = tensor.at<T>(panel.image, panel.channel, time);
         from[used] = reinterpret_cast<const char*>(row) + i * line;
-        stride[used++] = sequence.time * int64_t(sizeof(T));
+        stride[used++] = tensor.time * int64_t(sizeof(T));
     }
 
     void fetch(int64_t t) const {

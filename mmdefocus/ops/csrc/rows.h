@@ -2,16 +2,18 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "simd.h"
 
 template <typename T>
-struct Rows {
+struct ChannelsLast {
     T* data;
     int64_t batch, time;  // strides in elements
 
-    Rows(T* data, const int64_t* strides) : data(data), batch(strides[0]), time(strides[1]) {}
+    ChannelsLast(T* data, const int64_t* strides)
+        : data(data), batch(strides[0]), time(strides[1]) {}
     T* at(int64_t b, int64_t t) const { return data + b * batch + t * time; }
 };
 
@@ -71,4 +73,15 @@ inline void for_each_row(int64_t first, int64_t last, F f) {
     int64_t c = first;
     for (; c + lanes <= last; c += lanes) f(c, lanes);
     if (c < last) f(c, int(last - c));
+}
+
+// 1 / sqrt(mean of x^2 + eps) over the channels [first, last) of a token.
+template <int W = 4, typename T>
+inline T inverse_rms(const T* token, int64_t first, int64_t last, T eps) {
+    Row<T, W> squares{};
+    for_each_row<T, W>(first, last, [&](int64_t c, int count) {
+        const Row<T, W> value = load_row<W>(token + c, count);
+        squares = squares + value * value;
+    });
+    return 1 / std::sqrt(horizontal_sum(squares) / (last - first) + eps);
 }

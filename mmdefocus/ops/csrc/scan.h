@@ -12,7 +12,7 @@
 
 // Goes through the sequence chunk after chunk, and in a chunk panel after panel. What a panel needs
 // in a chunk fits into the nearest caches. An `Output` says what becomes of y: it has
-//     streams()           the sequences that it reads and writes
+//     streams()           the tensors that it reads and writes
 //     finish(block)       takes y of a block, in the forward
 //     start(block)        puts the gradient of y of a block into its rows, in the backward
 //     du(panel, t, row)   returns the gradient of u, `row` being the share of the scan
@@ -55,7 +55,8 @@ public:
             load_projections(chunk);
             for (int64_t p = first; p < last; p += cut.width) {
                 const Block<T> block{sizes, chunk, image, p, cut.width, y.data()};
-                for (int64_t i = 0; i < cut.width; ++i) forward_panel(chunk, p + i, &block.row(i, 0));
+                for (int64_t i = 0; i < cut.width; ++i)
+                    forward_panel(chunk, p + i, &block.row(i, 0));
                 output.finish(block);
             }
         }
@@ -115,7 +116,7 @@ private:
         load_projection(chunk, in.C, C);
     }
 
-    void load_projection(const Chunk& chunk, const Sequence& from, std::vector<T>& to) const {
+    void load_projection(const Chunk& chunk, const StridedTensor& from, std::vector<T>& to) const {
         with_element_type<T>(from, [&](auto element) {
             for (int64_t t = 0; t < chunk.count; ++t)
                 for (int64_t n = 0; n < sizes.state; ++n)
@@ -169,7 +170,7 @@ private:
         const Row<T> a = rate[of_panel(p) + n];
         Row<T> h = state[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
+        const Row<T>*d = delta.data(), *x = input.data();
         for (int64_t t = 0; t < chunk.count; ++t) {
             h = vexp2(d[t] * a) * h + x[t] * B_n[t];
             y[t] = y[t] + h * C_n[t];
@@ -211,8 +212,8 @@ private:
                            Tape& tape) const {
         const Row<T> a = rate[of_panel(p) + n];
         const T* B_n = B.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
-        Row<T> *decay = tape.decay.data(), *states = tape.h.data();
+        const Row<T>*d = delta.data(), *x = input.data();
+        Row<T>*decay = tape.decay.data(), *states = tape.h.data();
         Row<T> h = kept_at(chunk, p)[n];
         for (int64_t t = 0; t < chunk.count; ++t) {
             states[t] = h;
@@ -228,10 +229,10 @@ private:
                         const Row<T>* dy, Tape& tape) {
         const Row<T> a = rate[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
-        const Row<T> *decay = tape.decay.data(), *states = tape.h.data();
-        Row<T> *dinput = tape.dinput.data(), *ddelta = tape.ddelta.data();
-        Vec<T> *dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
+        const Row<T>*d = delta.data(), *x = input.data();
+        const Row<T>*decay = tape.decay.data(), *states = tape.h.data();
+        Row<T>*dinput = tape.dinput.data(), *ddelta = tape.ddelta.data();
+        Vec<T>*dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
         Row<T> carry = state[of_panel(p) + n], dA = tape.dA[of_panel(p) + n], h = last_h;
         for (int64_t t = chunk.count - 1; t >= 0; --t) {
             const Row<T> g = carry + dy[t] * C_n[t];
@@ -287,5 +288,5 @@ private:
     std::vector<Row<T>> bias;             // (panels,), of delta
     std::vector<Row<T>> rate, state;      // (panels, N), rates times log2(e)
     std::vector<Row<T>> u, delta, input;  // (chunk,), of one panel
-    std::vector<Sequence> streams;
+    std::vector<StridedTensor> streams;
 };

@@ -28,15 +28,15 @@ struct Chunk {
 
 template <typename T>
 struct Inputs {
-    Sequence u, delta;
+    StridedTensor u, delta;
     const T* delta_bias;  // (D,), added to delta; or null
     const T* A;           // (D, N)
-    Sequence B, C;
+    StridedTensor B, C;
 };
 
 template <typename T>
 struct Gradients {
-    Sequence u, delta;
+    StridedTensor u, delta;
     T* delta_bias;  // (B, D), to be summed over B; or null
     T* A;           // (B, D, N), to be summed over B
     T *B, *C;       // (groups, B, L, N), to be summed over the groups
@@ -64,9 +64,7 @@ struct Block {
     int64_t image, first, width;  // panels from `first` on
     Row<T>* rows;
 
-    Panel<T> panel(int64_t i) const {
-        return {image, (first + i) * Row<T>::lanes, sizes.channels};
-    }
+    Panel<T> panel(int64_t i) const { return {image, (first + i) * Row<T>::lanes, sizes.channels}; }
     Row<T>& row(int64_t i, int64_t t) const { return rows[i * sizes.chunk + t]; }
 };
 

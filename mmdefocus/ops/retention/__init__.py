@@ -2,25 +2,14 @@
 
 from torch import Tensor
 
-from .. import dispatch, gpu
-from ..heads import check_heads
+from ..heads import check_heads, example_heads
+from ..operator import Backend, Operator, register, run
+from ..triton_support import triton_backend
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
-from .parallel import parallel_retention
+from .parallel import dense_retention, parallel_retention
 
 __all__ = ['retention']
-
-dispatch.register(
-    'retention',
-    {
-        'triton': dispatch.Backend(
-            gpu.lazy(f'{__name__}.triton', 'triton_retention'), gpu.why_not, auto_on='cuda'
-        ),
-        'chunkwise': dispatch.Backend(chunkwise_retention, dispatch.always),
-        'parallel': dispatch.Backend(parallel_retention, dispatch.always),
-        'naive': dispatch.Backend(naive_retention, dispatch.always),
-    },
-)
 
 
 def retention(
@@ -45,15 +34,45 @@ def retention(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     check_heads(q, k, v, log_decay)
-    prefer = _fewest_products(q.shape[2], q.shape[3], v.shape[3])
-    return dispatch.select('retention', backend, q.device, prefer)(q, k, v, log_decay)
+    return run('retention', backend, q, k, v, log_decay)
 
 
-def _fewest_products(length: int, key_width: int, value_width: int) -> str:
-    """Names the backend with fewer multiplications per token.
+def dense_is_cheaper(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> bool:
+    """Tells whether the dense form needs no more multiplications per token than that in chunks.
 
     L (K + V) of them are dense; chunks take CHUNK (K + V), and 2 K V to write and read the state.
     """
-    widths = key_width + value_width
-    dense, chunks = length * widths, CHUNK * widths + 2 * key_width * value_width
-    return 'parallel' if dense <= chunks else 'chunkwise'
+    length, keys, values = q.shape[2], q.shape[3], v.shape[3]
+    return length * (keys + values) <= CHUNK * (keys + values) + 2 * keys * values
+
+
+def flops(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> int:
+    """Returns the cheaper of the dense and the chunkwise form, as the operator chooses.
+
+    For q, k `(B, H, L, K)` and v `(B, H, L, V)`: a row of S tokens costs `2 S (K + V)` in products
+    and S to apply the decay. It is all L tokens in the dense form; or those of a chunk, where the
+    state between chunks adds `4 K V` to read and write it. A table of the decay costs 2 a head and
+    distance.
+    """
+    batch, heads, length, keys = q.shape
+    values = v.shape[-1]
+    widths = 2 * (keys + values) + 1
+    row = min(length * widths, CHUNK * widths + 4 * keys * values)
+    return heads * length * (batch * row + 2)
+
+
+register(
+    Operator(
+        retention,
+        backends={
+            'triton': triton_backend('retention'),
+            'parallel': Backend(parallel_retention, suits=dense_is_cheaper),
+            'chunkwise': Backend(chunkwise_retention),
+            'naive': Backend(naive_retention),
+        },
+        exportable=dense_retention,
+        example=example_heads,
+        cost=flops,
+        output_like=2,
+    )
+)

@@ -7,8 +7,8 @@ from the last chunk to the first and computes the rest again (derivation in READ
 import torch
 from torch import Tensor
 
-from ..autocast import without_autocast
-from ..decay import decay
+from ..custom_operator import custom_operator
+from ..numerics import decay, wide_dtype, without_autocast
 from .parallel import dense_retention, dense_retention_backward
 
 CHUNK = 128
@@ -30,14 +30,18 @@ def _distances(length: int, like: Tensor) -> tuple[Tensor, Tensor]:
     return position + 1, length - 1 - position
 
 
-@torch.library.custom_op('mmdefocus::retention_chunkwise', mutates_args=())
+def _outputs(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    batch, heads, length, width = q.shape
+    shape = (len(_chunks(length)), batch, heads, width, v.shape[-1])
+    return torch.empty_like(v), v.new_empty(shape, dtype=wide_dtype(v.dtype))
+
+
 @without_autocast
-def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
     """Returns y and the states before the chunks, `(chunks, B, H, K, V)`."""
-    states = v.new_empty(_states_shape(q, v), dtype=torch.promote_types(v.dtype, torch.float32))
+    y, states = _outputs(q, k, v, log_decay)
     rates = log_decay.to(states.dtype)
-    state = torch.zeros_like(states[0])
-    y = torch.empty_like(v)
+    state = states.new_zeros(states.shape[1:])
     for index, chunk in enumerate(_chunks(q.shape[2])):
         states[index] = state
         q_c, k_c, v_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v))
@@ -48,27 +52,14 @@ def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tens
     return y, states
 
 
-@_retention.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
-    dtype = torch.promote_types(v.dtype, torch.float32)
-    return torch.empty_like(v), v.new_empty(_states_shape(q, v), dtype=dtype)
-
-
-def _states_shape(q: Tensor, v: Tensor) -> tuple[int, ...]:
-    batch, heads, length, width = q.shape
-    return (length + CHUNK - 1) // CHUNK, batch, heads, width, v.shape[-1]
-
-
-@torch.library.custom_op('mmdefocus::retention_chunkwise_backward', mutates_args=())
 @without_autocast
-def _retention_backward(
+def _backward(
     q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of q, k, v and log_decay."""
+) -> tuple[Tensor, ...]:
     rates = log_decay.to(states.dtype)
     dq, dk, dv = (torch.empty_like(x) for x in (q, k, v))
     drates = torch.zeros_like(rates)
-    carry = torch.zeros_like(states[0])  # gradient that later chunks send to the state
+    carry = states.new_zeros(states.shape[1:])  # gradient that later chunks send to the state
     for state, chunk in reversed(list(zip(states, _chunks(q.shape[2]), strict=True))):
         q_c, k_c, v_c, dy_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v, dy))
         dq_c, dk_c, dv_c, drates_c = dense_retention_backward(q_c, k_c, v_c, rates, dy_c)
@@ -88,22 +79,4 @@ def _retention_backward(
     return dq, dk, dv, drates.to(log_decay.dtype, copy=True)
 
 
-@_retention_backward.register_fake
-def _(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return tuple(torch.empty_like(x) for x in (q, k, v, log_decay))
-
-
-def _setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
-    ctx.save_for_backward(*inputs, output[1])
-
-
-def _backward(ctx, dy: Tensor | None, _dstates: None) -> tuple[Tensor | None, ...]:
-    if dy is None:
-        return (None,) * 4
-    return _retention_backward(*ctx.saved_tensors, dy)
-
-
-_retention.register_autograd(_backward, setup_context=_setup_context)
+_retention = custom_operator('retention_chunkwise', _forward, _backward, _outputs, kept=1)

@@ -6,8 +6,8 @@ The backward computes the scores again, so that nothing `(L, L)` is kept between
 import torch
 from torch import Tensor
 
-from ..autocast import without_autocast
-from ..decay import decay
+from ..custom_operator import custom_operator
+from ..numerics import decay, wide_dtype, without_autocast
 
 
 def parallel_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
@@ -45,44 +45,21 @@ def _decays(log_decay: Tensor, length: int) -> tuple[Tensor, Tensor]:
     return distance, decay(log_decay[:, None, None], distance)
 
 
-@torch.library.custom_op('mmdefocus::retention_parallel', mutates_args=())
 @without_autocast
-def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    dtype = torch.promote_types(v.dtype, torch.float32)
-    y = torch.empty_like(v)
-    return y.copy_(dense_retention(*(x.to(dtype) for x in (q, k, v, log_decay))))
+def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
+    dtype = wide_dtype(v.dtype)
+    y = dense_retention(*(x.to(dtype) for x in (q, k, v, log_decay)))
+    return torch.empty_like(v).copy_(y)
 
 
-@_retention.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    return torch.empty_like(v)
-
-
-@torch.library.custom_op('mmdefocus::retention_parallel_backward', mutates_args=())
 @without_autocast
-def _retention_backward(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of q, k, v and log_decay."""
-    dtype = torch.promote_types(v.dtype, torch.float32)
+def _backward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, dy: Tensor) -> tuple[Tensor, ...]:
+    dtype = wide_dtype(v.dtype)
     grads = dense_retention_backward(*(x.to(dtype) for x in (q, k, v, log_decay, dy)))
     inputs = (q, k, v, log_decay)
     return tuple(torch.empty_like(x).copy_(g) for x, g in zip(inputs, grads, strict=True))
 
 
-@_retention_backward.register_fake
-def _(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return tuple(torch.empty_like(x) for x in (q, k, v, log_decay))
-
-
-def _setup_context(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _backward(ctx, dy: Tensor) -> tuple[Tensor, ...]:
-    return _retention_backward(*ctx.saved_tensors, dy)
-
-
-_retention.register_autograd(_backward, setup_context=_setup_context)
+_retention = custom_operator(
+    'retention_parallel', _forward, _backward, lambda q, k, v, log_decay: torch.empty_like(v)
+)

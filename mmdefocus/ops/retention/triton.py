@@ -10,7 +10,9 @@ import torch
 import triton
 from torch import Tensor
 
-from ..gpu import cdiv, products_of
+from ..custom_operator import custom_operator
+from ..numerics import empty_by_token, wide_dtype
+from ..triton_support import cdiv, products_of
 from .triton_kernels import carry_states, mix_chunks, query_key_gradients
 
 CHUNK = 64
@@ -20,32 +22,28 @@ BLOCK_BACKWARD = 32  # of q and k, where their gradients stay in registers
 
 def triton_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
     """See `retention`."""
-    dtype = torch.promote_types(v.dtype, torch.float32)
+    dtype = wide_dtype(v.dtype)
     y, _ = _retention(q, k, v, log_decay.to(dtype).contiguous())
     return y
 
 
-@torch.library.custom_op('mmdefocus::retention_triton', mutates_args=())
-def _retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+def _outputs(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
+    return empty_by_token(v), _states(q, v, log_decay)
+
+
+def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
     """Returns y and the states before the chunks, `(B, H, chunks, K, V)`."""
     states = _carried(k, v, log_decay, reverse=False)
     return _mixed(q, k, v, log_decay, states, reverse=False), states
 
 
-@_retention.register_fake
-def _(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
-    return _empty_like(v), _states(q, v, log_decay)
-
-
-@torch.library.custom_op('mmdefocus::retention_triton_backward', mutates_args=())
-def _retention_backward(
+def _backward(
     q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of q, k, v and log_decay."""
+) -> tuple[Tensor, ...]:
     batch, heads, chunks, width, value_width = states.shape
     dstates = _carried(q, dy, log_decay, reverse=True)
     dv = _mixed(k, q, dy, log_decay, dstates, reverse=True).to(v.dtype)
-    dq, dk = _empty_like(q), _empty_like(k)
+    dq, dk = empty_by_token(q), empty_by_token(k)
     blocks = _blocks(q, BLOCK_BACKWARD)
     drates = log_decay.new_empty(batch, chunks, blocks['number'], heads)
     with torch.cuda.device_of(q):
@@ -61,25 +59,9 @@ def _retention_backward(
     return dq, dk, dv, drates.sum((0, 1, 2))
 
 
-@_retention_backward.register_fake
-def _(
-    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, states: Tensor, dy: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return *(_empty_like(x) for x in (q, k, v)), log_decay.new_empty(log_decay.shape)
-
-
-def _setup_context(ctx, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
-    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
-    ctx.save_for_backward(*inputs, output[1])
-
-
-def _backward(ctx, dy: Tensor | None, _dstates: None) -> tuple[Tensor | None, ...]:
-    if dy is None:
-        return (None,) * 4
-    return _retention_backward(*ctx.saved_tensors, dy)
-
-
-_retention.register_autograd(_backward, setup_context=_setup_context)
+_retention = custom_operator(
+    'retention_triton', _forward, _backward, _outputs, kept=1, empty=empty_by_token
+)
 
 
 def _carried(k: Tensor, v: Tensor, log_decay: Tensor, reverse: bool) -> Tensor:
@@ -106,7 +88,7 @@ def _mixed(
     """Returns y or, of k, q and dy in reverse, the gradient of v; in the dtype of `v`."""
     _, heads, chunks, width, value_width = states.shape
     columns = _blocks(v)
-    y = _empty_like(v)
+    y = empty_by_token(v)
     with torch.cuda.device_of(q):
         mix_chunks[chunks, columns['number'], v.shape[0] * heads](
             *(q, k, v, log_decay, states, y, heads, q.shape[2], width, value_width, chunks),
@@ -129,9 +111,3 @@ def _blocks(x: Tensor, most: int = BLOCK) -> dict[str, int]:
     width = x.shape[-1]
     size = max(16, min(most * 2 // x.dtype.itemsize, triton.next_power_of_2(width)))
     return {'size': size, 'number': cdiv(width, size)}
-
-
-def _empty_like(x: Tensor) -> Tensor:
-    """Returns `(B, H, L, K)` in memory that is `(B, L, H, K)`, the layout of the mixer."""
-    batch, heads, length, width = x.shape
-    return x.new_empty(batch, length, heads, width).transpose(1, 2)

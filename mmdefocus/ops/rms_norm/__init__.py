@@ -1,20 +1,17 @@
 """RMS normalisation over the channels, the norm of the De-focus Mamba block."""
 
+import torch
 from torch import Tensor
 
-from .. import dispatch, native
+from ..arguments import check_tensors
+from ..compiled import build
+from ..operator import Backend, Operator, Shape, no_flops, register, run
 from .cpu import cpu_rms_norm
 from .naive import naive_rms_norm
 
 __all__ = ['rms_norm']
 
-dispatch.register(
-    'rms_norm',
-    {
-        'cpu': dispatch.Backend(cpu_rms_norm, native.why_not),
-        'naive': dispatch.Backend(naive_rms_norm, dispatch.always),
-    },
-)
+DIMENSIONS = {'x': 'BLC', 'weight': 'C'}
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5, *, backend: str = 'auto') -> Tensor:
@@ -34,13 +31,26 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5, *, backend: str = 'au
     Raises:
         ValueError: If shapes or devices do not fit, or the backend cannot run.
     """
-    if x.dim() != 3:
-        raise ValueError(f'x: expected (B, L, C), got shape {tuple(x.shape)}')
-    if weight.shape != x.shape[2:]:
-        raise ValueError(
-            f'weight: expected {tuple(x.shape[2:])} for x {tuple(x.shape)}, '
-            f'got {tuple(weight.shape)}'
-        )
-    if weight.device != x.device:
-        raise ValueError(f'weight: is on {weight.device}, but x is on {x.device}')
-    return dispatch.select('rms_norm', backend, x.device)(x, weight, eps)
+    check_tensors({'x': x, 'weight': weight}, DIMENSIONS)
+    return run('rms_norm', backend, x, weight, eps)
+
+
+def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
+    """Returns tokens outside the mixer, which have half as many channels, and their weight."""
+    channels = max(1, shape.channels // 2)
+    x = torch.randn(shape.batch, shape.length, channels, dtype=dtype)
+    return {'x': x, 'weight': torch.ones(channels, dtype=dtype)}
+
+
+register(
+    Operator(
+        rms_norm,
+        backends={
+            'cpu': Backend(cpu_rms_norm, build.why_not),
+            'naive': Backend(naive_rms_norm),
+        },
+        exportable=naive_rms_norm,
+        example=example,
+        cost=no_flops,
+    )
+)

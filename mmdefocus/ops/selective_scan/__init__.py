@@ -1,28 +1,23 @@
 """The selective scan of Mamba, the recurrence of Eq. 2 with a data-dependent decay (Eq. 5)."""
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .. import dispatch, gpu, native
+from ..arguments import check_tensors
+from ..compiled import build
+from ..numerics import wide_dtype
+from ..operator import Backend, Operator, Shape, register, run
+from ..triton_support import triton_backend
+from . import mamba_ssm
 from .cpu import cpu_selective_scan
-from .mamba_ssm import mamba_ssm_selective_scan
-from .mamba_ssm import why_not as why_not_mamba_ssm
 from .naive import naive_selective_scan
 from .pytorch import pytorch_selective_scan
+from .recurrent import recurrent_selective_scan
 
 __all__ = ['selective_scan']
 
-dispatch.register(
-    'selective_scan',
-    {
-        'cpu': dispatch.Backend(cpu_selective_scan, native.why_not),
-        'triton': dispatch.Backend(
-            gpu.lazy(f'{__name__}.triton', 'triton_selective_scan'), gpu.why_not, auto_on='cuda'
-        ),
-        'mamba_ssm': dispatch.Backend(mamba_ssm_selective_scan, why_not_mamba_ssm),
-        'torch': dispatch.Backend(pytorch_selective_scan, dispatch.always),
-        'naive': dispatch.Backend(naive_selective_scan, dispatch.always),
-    },
-)
+DIMENSIONS = {'u': 'BDL', 'delta': 'BDL', 'A': 'DN', 'B': 'BNL', 'C': 'BNL'}
 
 
 def selective_scan(
@@ -48,27 +43,41 @@ def selective_scan(
     Raises:
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
-    _check_arguments(u, delta, A, B, C)
-    return dispatch.select('selective_scan', backend, u.device)(u, delta, A, B, C)
+    check_tensors({'u': u, 'delta': delta, 'A': A, 'B': B, 'C': C}, DIMENSIONS)
+    return run('selective_scan', backend, u, delta, A, B, C)
 
 
-def _check_arguments(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> None:
-    if u.dim() != 3:
-        raise ValueError(f'u: expected (B, D, L), got shape {tuple(u.shape)}')
-    batch, channels, length = u.shape
-    if A.dim() != 2 or A.shape[0] != channels:
-        raise ValueError(
-            f'A: expected ({channels}, N) for u {tuple(u.shape)}, got {tuple(A.shape)}'
-        )
-    state = (batch, A.shape[1], length)
-    for name, tensor, shape in (('delta', delta, tuple(u.shape)), ('B', B, state), ('C', C, state)):
-        if tuple(tensor.shape) != shape:
-            raise ValueError(
-                f'{name}: expected {shape} for u {tuple(u.shape)} and A {tuple(A.shape)}, '
-                f'got {tuple(tensor.shape)}'
-            )
-    for name, tensor in (('u', u), ('delta', delta), ('A', A), ('B', B), ('C', C)):
-        if not tensor.is_floating_point():
-            raise ValueError(f'{name}: expected a floating dtype, got {tensor.dtype}')
-        if tensor.device != u.device:
-            raise ValueError(f'{name}: is on {tensor.device}, but u is on {u.device}')
+def flops(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> int:
+    """Returns `B L D (7 N + 1)` for u `(B, D, L)` and A `(D, N)`.
+
+    Per state: `exp(Δ A)` 2, `B (Δ u)` 1, the recurrence 2, `y += C h` 2; per channel: `Δ u` 1.
+    """
+    return u.numel() * (7 * A.shape[1] + 1)
+
+
+def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
+    """Returns views `(B, D, L)` of `(B, L, D)` tensors, with wide time steps and rates."""
+    batch, length, channels, state = shape
+    wide = wide_dtype(dtype)
+    u = torch.randn(batch, length, channels, dtype=dtype).mT
+    delta = F.softplus(torch.randn(batch, length, channels, dtype=wide) - 4).mT
+    A = -torch.arange(1.0, state + 1, dtype=wide).repeat(channels, 1)
+    B, C = (torch.randn(batch, length, state, dtype=dtype).mT for _ in range(2))
+    return {'u': u, 'delta': delta, 'A': A, 'B': B, 'C': C}
+
+
+register(
+    Operator(
+        selective_scan,
+        backends={
+            'cpu': Backend(cpu_selective_scan, build.why_not),
+            'triton': triton_backend('selective_scan'),
+            'mamba_ssm': Backend(mamba_ssm.mamba_ssm_selective_scan, mamba_ssm.why_not),
+            'torch': Backend(pytorch_selective_scan),
+            'naive': Backend(naive_selective_scan),
+        },
+        exportable=recurrent_selective_scan,
+        example=example,
+        cost=flops,
+    )
+)

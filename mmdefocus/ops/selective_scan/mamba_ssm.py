@@ -7,18 +7,19 @@ C are copied; it takes at most 256 states, and no float64.
 
 import functools
 import importlib
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..autocast import without_autocast
+from ..custom_operator import custom_operator
+from ..numerics import without_autocast
 
 MAX_STATES = 256
 
 
 @functools.cache
-def _module() -> ModuleType | str:
+def _module() -> Any:
     """Returns the compiled module, or the reason why there is none."""
     try:
         return importlib.import_module('selective_scan_cuda')
@@ -54,28 +55,23 @@ def mamba_ssm_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: 
     return y
 
 
-@torch.library.custom_op('mmdefocus::selective_scan_mamba_ssm', mutates_args=())
+def _outputs(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    chunks = (u.shape[2] + 2047) // 2048
+    return torch.empty_like(u), A.new_empty(*u.shape[:2], chunks, 2 * A.shape[1])
+
+
 @without_autocast
-def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns y and what the backward keeps, both of contiguous inputs."""
+def _forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns y and what the backward needs, both of contiguous inputs."""
     arguments = (u, delta, A.contiguous(), B.unsqueeze(1), C.unsqueeze(1))
     y, kept, *_ = _module().fwd(*arguments, None, None, None, False)
     return y, kept
 
 
-@_scan.register_fake
-def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    chunks = (u.shape[2] + 2047) // 2048
-    kept = A.new_empty(*u.shape[:2], chunks, 2 * A.shape[1])
-    return torch.empty_like(u), kept
-
-
-@torch.library.custom_op('mmdefocus::selective_scan_mamba_ssm_backward', mutates_args=())
 @without_autocast
-def _scan_backward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of u, delta, A, B and C."""
+def _backward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor, dy: Tensor
+) -> tuple[Tensor, ...]:
     inputs = (u, delta, A.contiguous(), B.unsqueeze(1), C.unsqueeze(1), None, None, None)
     found = _module().bwd(*inputs, dy.contiguous(), kept, None, None, False, False)
     du, ddelta, dA, dB, dC = found[:5]
@@ -83,23 +79,4 @@ def _scan_backward(
     return du, ddelta, dA, dB, dC
 
 
-@_scan_backward.register_fake
-def _(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return tuple(torch.empty_like(x) for x in (u, delta, A, B, C))
-
-
-def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*inputs, output[1])
-
-
-def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]:
-    u, delta, A, B, C, kept = ctx.saved_tensors
-    if dy is None:
-        return (None,) * 5
-    return _scan_backward(u, delta, A, B, C, dy, kept)
-
-
-_scan.register_autograd(_backward, setup_context=_setup_context)
+_scan = custom_operator('selective_scan_mamba_ssm', _forward, _backward, _outputs, kept=1)

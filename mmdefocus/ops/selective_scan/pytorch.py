@@ -7,12 +7,13 @@ chunk from the end (derivation in README.md). No `(B, L, D, N)` tensor exists at
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
-from ..autocast import without_autocast
+from ..numerics import wide_dtype, without_autocast
 
 
 @without_autocast
@@ -52,26 +53,25 @@ def _chunk_states(
 
 class _ChunkedScan(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
-    ) -> Tensor:
-        dtype = torch.promote_types(u.dtype, torch.float32)
+    def forward(ctx: Any, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+        dtype = wide_dtype(u.dtype)
         rates = A.to(dtype)
         state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
-        before = []  # the state before each chunk
+        chunks = _chunks(u.shape[2])
+        before = state.new_empty(len(chunks), *state.shape)  # the state before each chunk
         y = torch.empty_like(u)
-        for chunk in _chunks(u.shape[2]):
-            before.append(state)
+        for index, chunk in enumerate(chunks):
+            before[index] = state
             u_c, delta_c, B_c, C_c = (_time_first(x, chunk, dtype) for x in (u, delta, B, C))
             _, states = _chunk_states(u_c, delta_c, rates, B_c, state)
             state = states[-1].clone()
             y[..., chunk] = (states @ C_c.unsqueeze(-1)).squeeze(-1).permute(1, 2, 0)
-        ctx.save_for_backward(u, delta, A, B, C, torch.stack(before))
+        ctx.save_for_backward(u, delta, A, B, C, before)
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
         return _backward(dy, *ctx.saved_tensors)
 
 
@@ -84,7 +84,7 @@ def _backward(
     rates = A.to(dtype)
     du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
     dA = torch.zeros_like(rates)
-    carry = torch.zeros_like(before[0])  # gradient that later chunks send to the state
+    carry = before.new_zeros(before.shape[1:])  # gradient that later chunks send to the state
     for index, chunk in reversed(list(enumerate(_chunks(u.shape[2])))):
         u_c, delta_c, B_c, C_c = (_time_first(x, chunk, dtype) for x in (u, delta, B, C))
         dy_c = _time_first(dy, chunk, dtype)

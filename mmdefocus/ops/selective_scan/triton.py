@@ -11,7 +11,9 @@ import torch
 import triton
 from torch import Tensor
 
-from ..gpu import cdiv
+from ..custom_operator import custom_operator
+from ..numerics import empty_by_token, wide_dtype
+from ..triton_support import cdiv
 from . import triton_kernels
 from .triton_kernels import carry_states, scan, scan_backward, scan_from_zero
 
@@ -29,14 +31,17 @@ def triton_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Ten
     return y
 
 
-@torch.library.custom_op('mmdefocus::selective_scan_triton', mutates_args=())
-def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+def _outputs(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
+    kept_shape = (u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape)
+    return empty_by_token(u), u.new_empty(kept_shape, dtype=wide_dtype(u.dtype))
+
+
+def _forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
     """Returns y and the states before the chunks, `(B, chunks, D, N)`."""
     batch, channels, length = u.shape
     segment, segments = _segments(u, A)
-    kept = _kept(u, A)
+    y, kept = _outputs(u, delta, A, B, C)
     starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
-    y = _empty_like(u)
     with torch.cuda.device_of(u):
         if segments > 1:
             _carried(starts, u, B, delta, A, segment, reverse=False)
@@ -51,21 +56,14 @@ def _scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Te
     return y, kept
 
 
-@_scan.register_fake
-def _(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    return _empty_like(u), _kept(u, A)
-
-
-@torch.library.custom_op('mmdefocus::selective_scan_triton_backward', mutates_args=())
-def _scan_backward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Returns the gradients of u, delta, A, B and C."""
+def _backward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor, dy: Tensor
+) -> tuple[Tensor, ...]:
     (batch, channels, length), state = u.shape, A.shape[1]
     segment, segments = _segments(u, A)
     width, block = _tile(state)
     blocks = cdiv(channels, block)
-    du, ddelta = _empty_like(u), _empty_like(delta)
+    du, ddelta = empty_by_token(u), empty_by_token(delta)
     ends = kept.new_zeros(batch, segments, state, channels).mT
     dA = kept.new_empty(batch * segments, channels, state)
     dB, dC = (kept.new_empty(blocks, batch, length, state) for _ in range(2))
@@ -84,27 +82,9 @@ def _scan_backward(
     return du, ddelta, dA, dB.mT, dC.mT
 
 
-@_scan_backward.register_fake
-def _(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, dy: Tensor, kept: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    dB, dC = (_empty_like(x) for x in (B, C))
-    return _empty_like(u), _empty_like(delta), A.new_empty(A.shape), dB, dC
-
-
-def _setup_context(ctx, inputs: tuple, output: tuple[Tensor, Tensor]) -> None:
-    ctx.set_materialize_grads(False)  # the kept states have no gradient, and zeros cost memory
-    ctx.save_for_backward(*inputs, output[1])
-
-
-def _backward(ctx, dy: Tensor | None, _dkept: None) -> tuple[Tensor | None, ...]:
-    u, delta, A, B, C, kept = ctx.saved_tensors
-    if dy is None:
-        return (None,) * 5
-    return _scan_backward(u, delta, A, B, C, dy, kept)
-
-
-_scan.register_autograd(_backward, setup_context=_setup_context)
+_scan = custom_operator(
+    'selective_scan_triton', _forward, _backward, _outputs, kept=1, empty=empty_by_token
+)
 
 
 def _carried(
@@ -158,14 +138,3 @@ def _tile(state: int) -> tuple[int, int]:
     """Returns how many states and channels a program of the backward holds, powers of 2."""
     width = triton.next_power_of_2(state)
     return width, max(4, min(32, TILE // width))
-
-
-def _kept(u: Tensor, A: Tensor) -> Tensor:
-    dtype = torch.promote_types(u.dtype, torch.float32)
-    return u.new_empty(u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape, dtype=dtype)
-
-
-def _empty_like(x: Tensor) -> Tensor:
-    """Returns `(B, D, L)` in memory that is `(B, L, D)`, the layout of the mixer."""
-    batch, channels, length = x.shape
-    return x.new_empty(batch, length, channels).mT

@@ -1,55 +1,84 @@
-import pytest
-from mmengine.config import Config
+import argparse
+import os
 
-from mmdefocus.engine.config import command_line as cli
+import pytest
+
+from mmdefocus.engine.config.command_line import (
+    add_config,
+    add_run_options,
+    config_of,
+    read_config,
+)
 from mmdefocus.utils.errors import InputError
 
 
-def test_drawing_a_detector_goes_to_the_folder_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    cfg = Config(dict(default_scope='mmdet', visualizer=dict(type='Visualizer', name='mine')))
-    cli.draw_to(cfg, 'drawn')
-    hook = cfg.default_hooks.visualization
-    assert hook.type == 'DetVisualizationHook'
-    assert hook.test_out_dir == str(tmp_path / 'drawn')
-    assert cfg.visualizer == dict(type='DetLocalVisualizer', name='mine')
+class Toy:
+    """What the config names."""
+
+    def __init__(self, width):
+        """Has no depth."""
 
 
-def test_amp_refuses_an_optimizer_wrapper_of_another_kind():
-    cfg = Config(dict(optim_wrapper=dict(type='DeepSpeedOptimWrapper')))
-    with pytest.raises(InputError, match='found DeepSpeedOptimWrapper'):
-        cli.enable_amp(cfg)
+@pytest.fixture
+def config(tmp_path):
+    """The path of a config with a model."""
+    path = tmp_path / 'small.py'
+    path.write_text("model = dict(type='Toy', depth=2)")
+    return str(path)
 
 
-def test_amp_on_a_cpu_drops_what_bfloat16_does_not_need(monkeypatch):
-    monkeypatch.setattr(cli, 'get_device', lambda: 'cpu')
-    wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', clip_grad=dict(max_norm=1))
-    cfg = Config(dict(optim_wrapper=wrapper))
-    cli.enable_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='BFloat16OptimWrapper', clip_grad=dict(max_norm=1))
+def parse(*argv, run=False):
+    parser = argparse.ArgumentParser()
+    add_config(parser)
+    if run:
+        add_run_options(parser)
+    return parser.parse_args([*argv])
 
 
-def test_amp_on_a_gpu_scales_the_loss(monkeypatch):
-    monkeypatch.setattr(cli, 'get_device', lambda: 'cuda')
-    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
-    cli.enable_amp(cfg)
-    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+def test_options_change_the_config(config):
+    with config_of(parse(config, '--cfg-options', 'model.depth=3'), 'model') as cfg:
+        assert cfg.model.depth == 3
 
 
-@pytest.mark.parametrize('part', [{}, dict(auto_scale_lr=dict(enable=False))])
-def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate(part):
-    with pytest.raises(InputError, match=r'no auto_scale_lr\.base_batch_size'):
-        cli.enable_auto_scale_lr(Config(part))
+def test_missing_key_is_refused(config):
+    with (
+        pytest.raises(InputError, match="the config has no 'train_cfg'"),
+        config_of(parse(config), 'model', 'train_cfg'),
+    ):
+        pass
 
 
-def test_resume_auto_takes_the_latest_checkpoint(tmp_path):
-    (tmp_path / 'last_checkpoint').write_text('somewhere/epoch_2.pth')
-    cfg = Config(dict(work_dir=str(tmp_path)))
-    cli.resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, 'somewhere/epoch_2.pth')
+def test_error_within_names_the_argument_of_the_config(config):
+    with (
+        pytest.raises(InputError, match=r"Toy has no argument 'depth'.*it takes width"),
+        config_of(parse(config)) as cfg,
+    ):
+        Toy(depth=cfg.model.depth)
 
 
-def test_resume_auto_without_a_checkpoint_starts_anew(tmp_path):
-    cfg = Config(dict(work_dir=str(tmp_path)))
-    cli.resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, None)
+@pytest.mark.parametrize(
+    'text', ['model = dict(', '_base_ = "nowhere.py"', "custom_imports = dict(imports=['nowhere'])"]
+)
+def test_config_that_cannot_be_read_is_named(tmp_path, text):
+    path = tmp_path / 'broken.py'
+    path.write_text(text)
+    with pytest.raises(InputError, match=r'config .*broken\.py: '):
+        read_config(str(path), {})
+
+
+def test_work_dir_is_that_of_the_command_then_of_the_config_then_the_default(config, tmp_path):
+    with config_of(parse(config, '--work-dir', 'here', run=True)) as cfg:
+        assert cfg.work_dir == 'here'
+    with config_of(parse(config, run=True)) as cfg:
+        assert cfg.work_dir == './work_dirs/small'
+    (tmp_path / 'small.py').write_text("work_dir = 'there'")
+    with config_of(parse(config, run=True)) as cfg:
+        assert cfg.work_dir == 'there'
+
+
+def test_launcher_is_set_and_the_rank_of_the_environment_precedes(config, monkeypatch):
+    monkeypatch.setenv('LOCAL_RANK', '5')
+    arguments = (config, '--launcher', 'slurm', '--local-rank', '1')
+    with config_of(parse(*arguments, run=True)) as cfg:
+        assert cfg.launcher == 'slurm'
+    assert os.environ['LOCAL_RANK'] == '5'

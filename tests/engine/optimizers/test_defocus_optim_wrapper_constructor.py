@@ -2,26 +2,38 @@ import pytest
 import torch
 from torch import nn
 
+from mmdefocus import models
 from mmdefocus.engine.optimizers import DefocusOptimWrapperConstructor
+
+
+class Filter(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.A_log = nn.Parameter(torch.zeros(4, 2))
+        self.weight = nn.Parameter(torch.zeros(4, 2))
+
+    def no_weight_decay(self):
+        return {'A_log'}
 
 
 class Toy(nn.Module):
     def __init__(self):
         super().__init__()
         self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 5, 4))
         self.mixer = nn.Module()
-        self.mixer.A_log = nn.Parameter(torch.zeros(4, 2))
+        self.mixer.filter = Filter()
         self.mixer.D = nn.Parameter(torch.zeros(4))
-        self.mixer.freq = nn.Parameter(torch.zeros(2, 4))
         self.mixer.proj = nn.Linear(4, 4)
         self.norm = nn.LayerNorm(4)
         self.head = nn.Linear(4, 2)
 
+    def no_weight_decay(self):
+        return {'cls_token'}
 
-def groups(paramwise_cfg=None):
+
+def groups(paramwise_cfg=None, model=None):
     """Returns the optimizer's group of each parameter."""
-    model = Toy()
+    model = model or Toy()
     config = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1))
     wrapper = DefocusOptimWrapperConstructor(config, paramwise_cfg)(model)
     names = {id(param): name for name, param in model.named_parameters()}
@@ -30,7 +42,7 @@ def groups(paramwise_cfg=None):
     }
 
 
-DECAYED = {'mixer.proj.weight', 'head.weight'}
+DECAYED = {'mixer.filter.weight', 'mixer.proj.weight', 'head.weight'}
 
 
 @pytest.mark.parametrize(
@@ -43,15 +55,26 @@ DECAYED = {'mixer.proj.weight', 'head.weight'}
         dict(norm_decay_mult=1.0, bias_decay_mult=1.0),
     ],
 )
-def test_decays_matrices_alone_whatever_the_config_says(paramwise_cfg):
+def test_decays_what_no_module_excludes_whatever_the_config_says(paramwise_cfg):
     found = groups(paramwise_cfg)
-    assert len(found) == 11
+    assert len(found) == 10
     assert {name for name, group in found.items() if group['weight_decay'] > 0} == DECAYED
+
+
+@pytest.mark.parametrize(
+    'family', ['BidirectionalMamba', 'DefocusMamba', 'DefocusRetNet', 'DefocusViT']
+)
+def test_our_backbones_exclude_embeddings_and_filters(family):
+    model = getattr(models, family)('tiny', patch_size=32)
+    excluded = {'cls_token', 'pos_embed', 'A_log', 'freq'}
+    for name, group in groups(model=model).items():
+        is_free = model.get_parameter(name).ndim <= 1 or name.rpartition('.')[2] in excluded
+        assert (group['weight_decay'] == 0.0) == is_free, name
 
 
 def test_keeps_learning_rates_and_other_decays_of_custom_keys():
     found = groups(dict(custom_keys={'mixer': dict(lr_mult=0.1), 'head': dict(decay_mult=0.5)}))
-    assert found['mixer.A_log']['lr'] == pytest.approx(1e-4)
+    assert found['mixer.filter.A_log']['lr'] == pytest.approx(1e-4)
     assert found['norm.weight']['lr'] == pytest.approx(1e-3)
     assert found['head.weight']['weight_decay'] == pytest.approx(0.05)
 

@@ -38,17 +38,3 @@ def test_the_large_model_goes_from_192_to_384_pixels():
     assert target.order.section == 192 // 16
     assert {block.mixer.rope.scale for block in target.blocks} == {4.0}
     assert {block.mixer.delta_scale for block in target.blocks} == {2.0}
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        ({'depth': 0}, 'depth must be a positive integer, got 0'),
-        ({'intermediate_size': 40}, 'group_norm_size 16 does not divide intermediate_size 40'),
-        ({'state_size': 3}, 'state_size must be even'),
-        ({'time_step_ranks': 3}, "unknown key 'time_step_ranks', did you mean 'time_step_rank'"),
-    ],
-)
-def test_bad_keys_of_the_architecture_are_named(tiny_arch, change, message):
-    with pytest.raises(ValueError, match=f'arch of DefocusMamba: .*{message}'):
-        DefocusMamba({**tiny_arch, **change})

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from mmdefocus.models import DefocusClsHead, DefocusRetNet
-from mmdefocus.models.backbones.defocus_retnet import ARCHS
 
 
 def test_parameters_of_table_1_within_one_percent():
@@ -14,28 +13,7 @@ def test_parameters_of_table_1_within_one_percent():
         assert count == pytest.approx(millions, rel=0.01)
 
 
-@pytest.mark.parametrize('arch', ARCHS.values(), ids=ARCHS)
+@pytest.mark.parametrize('arch', DefocusRetNet.archs.values(), ids=DefocusRetNet.archs)
 def test_heads_have_64_keys_and_128_values(arch):
     assert arch['embed_dims'] == 64 * arch['num_heads']
     assert arch['value_channels'] == 128 * arch['num_heads']
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        ({'num_heads': 3}, 'num_heads: 3 does not divide embed_dims 16'),
-        ({'value_channels': 33}, 'num_heads: 2 does not divide value_channels 33'),
-        ({'num_heads': 16}, 'num_heads: a head needs an even number of channels'),
-        ({'feedforward_channels': 0}, 'feedforward_channels must be a positive integer, got 0'),
-        ({'intermediate_size': 32}, "arch of DefocusRetNet: unknown key 'intermediate_size'"),
-    ],
-)
-def test_bad_keys_of_the_architecture_are_named(tiny_archs, change, message):
-    with pytest.raises(ValueError, match=message):
-        DefocusRetNet({**tiny_archs['DefocusRetNet'], **change})
-
-
-def test_a_decay_of_another_family_is_an_error_that_names_it():
-    message = "DefocusRetNet has learnable, fixed, none; 'data_dependent' is for DefocusMamba"
-    with pytest.raises(ValueError, match=message):
-        DefocusRetNet('tiny', decay='data_dependent')

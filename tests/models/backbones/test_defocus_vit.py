@@ -56,22 +56,3 @@ def test_the_last_position_is_that_of_the_cls_token(tiny_archs):
 
 def test_there_is_a_position_for_every_patch_of_a_rectangle(tiny_archs):
     assert build(tiny_archs, img_size=(32, 50)).pos_embed.shape == (1, 4 * 7 + 1, 16)
-
-
-@pytest.mark.parametrize(
-    ('change', 'message'),
-    [
-        ({'num_heads': 3}, 'num_heads: 3 does not divide embed_dims 16'),
-        ({'num_heads': 16}, 'num_heads: a head needs an even number of channels'),
-        ({'num_layers': 3}, "arch of DefocusViT: unknown key 'num_layers'"),
-    ],
-)
-def test_bad_keys_of_the_architecture_are_named(tiny_archs, change, message):
-    with pytest.raises(ValueError, match=message):
-        DefocusViT({**tiny_archs['DefocusViT'], **change})
-
-
-def test_a_decay_of_another_family_is_an_error_that_names_it():
-    message = "DefocusViT has learnable, fixed, none; 'data_dependent' is for DefocusMamba"
-    with pytest.raises(ValueError, match=message):
-        DefocusViT('tiny', decay='data_dependent')

@@ -175,7 +175,7 @@ def test_fairscale_is_not_imported(build, batch, losses, monkeypatch):
 @pytest.mark.parametrize(
     ('changes', 'message'),
     [
-        ({'bbox_head.type': 'DINOHead'}, 'bbox_head: expected a DefocusDINOHead, found DINOHead'),
+        ({'bbox_head.type': 'DINOHead'}, 'bbox_head: expected a DefocusDINOHead, got DINOHead'),
         (
             {'dn_cfg.group_cfg': {'dynamic': False, 'num_groups': 5}},
             r'dn_cfg\.group_cfg: expected dynamic=True',

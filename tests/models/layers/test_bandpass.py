@@ -2,14 +2,16 @@ import pytest
 import torch
 
 from mmdefocus.models.layers import (
+    Filter,
     LearnableDecay,
-    LearnablePairRotary,
     LearnableRotary,
     head_decay_rates,
     pair_frequencies,
     rotary_frequencies,
 )
 from mmdefocus.ops import retention
+
+CHANNELS, PAIRS = rotary_frequencies(4), pair_frequencies(2).expand(3, -1)
 
 
 def test_rates_are_negative_for_every_value_of_the_parameter():
@@ -45,8 +47,8 @@ def test_decays_of_the_last_heads_are_exact():
 @pytest.mark.parametrize(
     ('plain', 'stretched'),
     [
-        (LearnableRotary(4), LearnableRotary(4, scale=4.0)),
-        (LearnablePairRotary(3, 2), LearnablePairRotary(3, 2, scale=4.0)),
+        (LearnableRotary(CHANNELS), LearnableRotary(CHANNELS, scale=4.0)),
+        (LearnableRotary(PAIRS, paired=True), LearnableRotary(PAIRS, scale=4.0, paired=True)),
     ],
     ids=['channels', 'pairs'],
 )
@@ -56,8 +58,7 @@ def test_scale_divides_the_positions(plain, stretched):
 
 
 def test_products_of_turned_pairs_depend_on_the_distance_alone():
-    rotary = LearnablePairRotary(2, 3).double()
-    torch.nn.init.uniform_(rotary.freq)
+    rotary = LearnableRotary(torch.rand(2, 3), paired=True).double()
     q, k = torch.randn(2, 2, 1, 6, dtype=torch.float64)
     products = rotary(q.expand(1, 2, 8, 6)) @ rotary(k.expand(1, 2, 8, 6)).mT
     for distance in range(8):
@@ -66,9 +67,7 @@ def test_products_of_turned_pairs_depend_on_the_distance_alone():
 
 
 def test_heads_turn_apart():
-    rotary = LearnablePairRotary(2, 1)
-    with torch.no_grad():
-        rotary.freq.copy_(torch.tensor([[0.0], [torch.pi / 2]]))
+    rotary = LearnableRotary(torch.tensor([[0.0], [torch.pi / 2]]), paired=True)
     x = torch.tensor([1.0, 0.0]).expand(1, 2, 2, 2)
     expected = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
     torch.testing.assert_close(rotary(x)[0], expected)
@@ -77,8 +76,7 @@ def test_heads_turn_apart():
 def test_one_filter_has_the_frequency_response_of_eq_7():
     rate, centre, length = 0.02, 0.08, 600
     decay = LearnableDecay(torch.tensor([rate])).double()
-    rotary = LearnablePairRotary(1, 1).double()
-    torch.nn.init.constant_(rotary.freq, centre)
+    rotary = LearnableRotary(torch.tensor([[centre]]).double(), paired=True)
     omega = torch.linspace(-0.2, 0.2, 41, dtype=torch.float64)
     waves = torch.exp(1j * omega * torch.arange(length).unsqueeze(-1))  # (L, 41)
 
@@ -99,7 +97,33 @@ def test_one_filter_has_the_frequency_response_of_eq_7():
     assert omega[output.abs().argmax()].item() == pytest.approx(centre)
 
 
-def test_fixed_parts_get_no_gradient():
-    assert not LearnableDecay(torch.ones(2), learnable=False).A_log.requires_grad
-    assert not LearnableRotary(4, learnable=False).freq.requires_grad
-    assert not LearnablePairRotary(2, 2, learnable=False).freq.requires_grad
+def test_a_learnable_filter_learns_both_parts():
+    filter = Filter('learnable', 'learnable')
+    assert filter.make_decay(torch.ones(2)).A_log.requires_grad
+    assert filter.make_rotary(CHANNELS).freq.requires_grad
+
+
+def test_a_fixed_filter_gets_no_gradient():
+    filter = Filter('fixed', 'fixed')
+    assert not filter.make_decay(torch.ones(2)).A_log.requires_grad
+    assert not filter.make_rotary(CHANNELS).freq.requires_grad
+
+
+def test_a_filter_that_is_off_has_no_parts():
+    filter = Filter('none', 'none')
+    assert filter.make_decay(torch.ones(2)) is None
+    assert filter.make_rotary(CHANNELS) is None
+
+
+@pytest.mark.parametrize(
+    ('setting', 'message'),
+    [
+        ({'decay': 'learned'}, 'decay: expected one of data_dependent, learnable, fixed, none'),
+        ({'rope': 'data_dependent'}, 'rope: expected one of learnable, fixed, none'),
+        ({'rope_scale': 0.0}, 'rope_scale: expected a positive number, got 0.0'),
+        ({'delta_scale': -1.0}, 'delta_scale: expected a positive number, got -1.0'),
+    ],
+)
+def test_bad_settings_of_a_filter_are_named(setting, message):
+    with pytest.raises(ValueError, match=message):
+        Filter(**setting)

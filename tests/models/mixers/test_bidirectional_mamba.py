@@ -1,20 +1,17 @@
 import pytest
 import torch
 
+from mmdefocus.models.layers import Filter
 from mmdefocus.models.mixers import BidirectionalMambaMixer, MambaMixer
 
-SIZES = {
-    'embed_dims': 12,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 3,
-    'group_norm_size': 16,
-}
+SIZES = dict(
+    embed_dims=12, intermediate_size=32, state_size=4, time_step_rank=3, group_norm_size=16
+)
 
 
 @pytest.fixture
 def mixer():
-    mixer = BidirectionalMambaMixer(**SIZES, rope='none').double()
+    mixer = BidirectionalMambaMixer(**SIZES, filter=Filter('data_dependent', 'none')).double()
     with torch.no_grad():
         for parameter in mixer.parameters():
             parameter.uniform_(-0.5, 0.5)
@@ -45,7 +42,7 @@ def test_both_directions_read_alike(mixer):
 
 
 def test_a_silent_reverse_direction_leaves_the_causal_mixer_with_cls_in_the_middle(mixer):
-    causal = MambaMixer(**SIZES, rope='none').double()
+    causal = MambaMixer(**SIZES, filter=Filter('data_dependent', 'none')).double()
     causal.load_state_dict({k: v for k, v in mixer.state_dict().items() if 'reverse' not in k})
     with torch.no_grad():  # without C and D a scan gives nothing
         mixer.reverse.x_proj.weight[-SIZES['state_size'] :] = 0
@@ -57,7 +54,7 @@ def test_a_silent_reverse_direction_leaves_the_causal_mixer_with_cls_in_the_midd
 
 def test_filters_of_both_directions_are_reset(mixer):
     mixer.reset_filter()
-    fresh = MambaMixer(**SIZES, rope='none')
+    fresh = MambaMixer(**SIZES, filter=Filter('data_dependent', 'none'))
     for direction in (mixer, mixer.reverse):
         assert torch.equal(direction.dt_proj.bias.float(), fresh.dt_proj.bias)
         assert torch.equal(direction.decay.A_log.float(), fresh.decay.A_log)

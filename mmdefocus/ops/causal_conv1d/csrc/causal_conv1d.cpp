@@ -1,4 +1,5 @@
-// Depthwise causal convolution with SiLU: y = silu(a), a[t] = bias + sum_k weight[k] x[t - K + 1 + k].
+// Depthwise causal convolution with SiLU: y = silu(a),
+// a[t] = bias + sum_k weight[k] x[t - K + 1 + k].
 
 #include <vector>
 
@@ -10,7 +11,7 @@ namespace {
 // The weight is (K, D) here, so that the channels of a tap are neighbours.
 template <typename T>
 struct Convolution {
-    Rows<const T> x;
+    ChannelsLast<const T> x;
     const T *weight, *bias;
     int64_t width, channels;
 
@@ -27,7 +28,7 @@ struct Convolution {
 };
 
 template <typename T>
-void forward(const Tasks& tasks, const Convolution<T>& conv, Rows<T> y) {
+void forward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<T> y) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
@@ -39,11 +40,11 @@ void forward(const Tasks& tasks, const Convolution<T>& conv, Rows<T> y) {
     }
 }
 
-// da[t], the gradient of the convolution's output, reaches x[t - K + 1 .. t]. It is kept for the last
-// K rows; the K - 1 rows after a task are computed again, for their share of its last rows.
+// da[t], the gradient of the convolution's output, reaches x[t - K + 1 .. t]. It is kept for the
+// last K rows; the K - 1 rows after a task are computed again, for their share of its last rows.
 template <typename T>
 void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& conv,
-                   Rows<const T> dy, Rows<T> dx, T* dweight, T* dbias) {
+                   ChannelsLast<const T> dy, ChannelsLast<T> dx, T* dweight, T* dbias) {
     const int64_t width = conv.width, channels = tasks.channels;
     std::vector<T> recent(width * channels);
     const auto da = [&](int64_t t) { return recent.data() + t % width * channels; };
@@ -70,8 +71,8 @@ void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& c
             if (done >= task.first) {
                 Row<T> sum{};
                 for (int64_t k = 0; k < width; ++k)
-                    sum = sum +
-                          conv.tap(k, c, count) * load_row(da(done + width - 1 - k) + c, count);
+                    sum =
+                        sum + conv.tap(k, c, count) * load_row(da(done + width - 1 - k) + c, count);
                 store_row(dx.at(task.image, done) + c, count, sum);
             }
         });
@@ -79,8 +80,8 @@ void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& c
 }
 
 template <typename T>
-void backward(const Tasks& tasks, const Convolution<T>& conv, Rows<const T> dy, Rows<T> dx,
-              T* dweight, T* dbias) {
+void backward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<const T> dy,
+              ChannelsLast<T> dx, T* dweight, T* dbias) {
     const int64_t channels = tasks.channels;
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i)
@@ -90,19 +91,19 @@ void backward(const Tasks& tasks, const Convolution<T>& conv, Rows<const T> dy, 
 
 }  // namespace
 
-#define MMDEFOCUS_CONV(T, SUFFIX)                                                              \
-    extern "C" void causal_conv1d_forward_##SUFFIX(                                            \
-        const Tasks* tasks, int64_t width, const T* x, const int64_t* xs, const T* weight,     \
-        const T* bias, T* y, const int64_t* ys) {                                              \
-        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};              \
-        forward<T>(*tasks, conv, {y, ys});                                                     \
-    }                                                                                          \
-    extern "C" void causal_conv1d_backward_##SUFFIX(                                           \
-        const Tasks* tasks, int64_t width, const T* x, const int64_t* xs, const T* weight,     \
-        const T* bias, const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight, \
-        T* dbias) {                                                                            \
-        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};              \
-        backward<T>(*tasks, conv, {dy, dys}, {dx, dxs}, dweight, dbias);                       \
+#define MMDEFOCUS_CONV(T, SUFFIX)                                                                 \
+    extern "C" void causal_conv1d_forward_##SUFFIX(const Tasks* tasks, int64_t width, const T* x, \
+                                                   const int64_t* xs, const T* weight,            \
+                                                   const T* bias, T* y, const int64_t* ys) {      \
+        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};                 \
+        forward<T>(*tasks, conv, {y, ys});                                                        \
+    }                                                                                             \
+    extern "C" void causal_conv1d_backward_##SUFFIX(                                              \
+        const Tasks* tasks, int64_t width, const T* x, const int64_t* xs, const T* weight,        \
+        const T* bias, const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight,    \
+        T* dbias) {                                                                               \
+        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};                 \
+        backward<T>(*tasks, conv, {dy, dys}, {dx, dxs}, dweight, dbias);                          \
     }
 
 MMDEFOCUS_CONV(float, float)

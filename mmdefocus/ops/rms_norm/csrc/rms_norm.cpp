@@ -1,36 +1,27 @@
 // RMS normalisation over all channels of a token: y = x r w, r = 1 / sqrt(mean of x^2 + eps).
 
-#include <cmath>
-
 #include "rows.h"
 
 namespace {
 
 template <typename T>
 struct Norm {
-    Rows<const T> x;
+    ChannelsLast<const T> x;
     const T* weight;
     int64_t channels;
     T eps;
 
-    T inverse_rms(const T* row) const {
-        Row<T> squares{};
-        for_each_row<T>(0, channels, [&](int64_t c, int count) {
-            const Row<T> value = load_row(row + c, count);
-            squares = squares + value * value;
-        });
-        return 1 / std::sqrt(horizontal_sum(squares) / channels + eps);
-    }
+    T scale(const T* token) const { return inverse_rms(token, 0, channels, eps); }
 };
 
 template <typename T>
-void forward(const Tasks& tasks, const Norm<T>& norm, Rows<T> y) {
+void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
         for (int64_t t = task.first; t < task.last; ++t) {
             const T* x = norm.x.at(task.image, t);
-            const T r = norm.inverse_rms(x);
+            const T r = norm.scale(x);
             for_each_row<T>(0, tasks.channels, [&](int64_t c, int count) {
                 const Row<T> weight = load_row(norm.weight + c, count);
                 store_row(y.at(task.image, t) + c, count, load_row(x + c, count) * r * weight);
@@ -42,7 +33,7 @@ void forward(const Tasks& tasks, const Norm<T>& norm, Rows<T> y) {
 // With n = x r and g = dy w: dx = r (g - n mean(g n)).
 template <typename T>
 void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dweight) {
-    const T r = norm.inverse_rms(x);
+    const T r = norm.scale(x);
     Row<T> products{};
     for_each_row<T>(0, norm.channels, [&](int64_t c, int count) {
         const Row<T> normed = load_row(x + c, count) * r, gradient = load_row(dy + c, count);
@@ -59,7 +50,8 @@ void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dwei
 }
 
 template <typename T>
-void backward(const Tasks& tasks, const Norm<T>& norm, Rows<const T> dy, Rows<T> dx, T* dweight) {
+void backward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<const T> dy, ChannelsLast<T> dx,
+              T* dweight) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
@@ -73,17 +65,17 @@ void backward(const Tasks& tasks, const Norm<T>& norm, Rows<const T> dy, Rows<T>
 
 }  // namespace
 
-#define MMDEFOCUS_RMS_NORM(T, SUFFIX)                                                          \
-    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const T* x,      \
-                                              const int64_t* xs, const T* weight, T* y,        \
-                                              const int64_t* ys) {                             \
-        forward<T>(*tasks, {{x, xs}, weight, tasks->channels, T(eps)}, {y, ys});               \
-    }                                                                                          \
-    extern "C" void rms_norm_backward_##SUFFIX(                                                \
-        const Tasks* tasks, double eps, const T* x, const int64_t* xs, const T* weight,        \
-        const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight) {              \
-        const Norm<T> norm{{x, xs}, weight, tasks->channels, T(eps)};                          \
-        backward<T>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                              \
+#define MMDEFOCUS_RMS_NORM(T, SUFFIX)                                                     \
+    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const T* x, \
+                                              const int64_t* xs, const T* weight, T* y,   \
+                                              const int64_t* ys) {                        \
+        forward<T>(*tasks, {{x, xs}, weight, tasks->channels, T(eps)}, {y, ys});          \
+    }                                                                                     \
+    extern "C" void rms_norm_backward_##SUFFIX(                                           \
+        const Tasks* tasks, double eps, const T* x, const int64_t* xs, const T* weight,   \
+        const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight) {         \
+        const Norm<T> norm{{x, xs}, weight, tasks->channels, T(eps)};                     \
+        backward<T>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                         \
     }
 
 MMDEFOCUS_RMS_NORM(float, float)

@@ -6,9 +6,9 @@ namespace {
 
 template <typename T>
 struct Result {
-    Sequence y;  // or its gradient
+    StridedTensor y;  // or its gradient
 
-    std::vector<Sequence> streams() const { return {y}; }
+    std::vector<StridedTensor> streams() const { return {y}; }
 
     void finish(const Block<T>& block) const {
         for (int64_t t = 0; t < block.chunk.count; ++t)
@@ -25,24 +25,24 @@ struct Result {
 
 }  // namespace
 
-#define MMDEFOCUS_SCAN(T, SUFFIX)                                                              \
-    extern "C" void selective_scan_forward_##SUFFIX(                                           \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const Sequence* y, Row<T>* kept) {               \
-        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                    \
-        for_each_groups(*sizes, [&](const Groups& groups) {                                    \
-            Scan<T>(*sizes, in, kept, groups).forward(Result<T>{*y});                          \
-        });                                                                                    \
-    }                                                                                          \
-    extern "C" void selective_scan_backward_##SUFFIX(                                          \
-        const Sizes* sizes, const Sequence* u, const Sequence* delta, const T* A,              \
-        const Sequence* B, const Sequence* C, const Sequence* dy, Row<T>* kept,                \
-        const Sequence* du, const Sequence* ddelta, T* dA, T* dB, T* dC) {                     \
-        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                    \
-        const Gradients<T> grad{*du, *ddelta, nullptr, dA, dB, dC};                            \
-        for_each_groups(*sizes, [&](const Groups& groups) {                                    \
-            Scan<T>(*sizes, in, kept, groups).backward(Result<T>{*dy}, grad);                  \
-        });                                                                                    \
+#define MMDEFOCUS_SCAN(T, SUFFIX)                                                               \
+    extern "C" void selective_scan_forward_##SUFFIX(                                            \
+        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,     \
+        const StridedTensor* B, const StridedTensor* C, const StridedTensor* y, Row<T>* kept) { \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                     \
+        for_each_groups(*sizes, [&](const Groups& groups) {                                     \
+            Scan<T>(*sizes, in, kept, groups).forward(Result<T>{*y});                           \
+        });                                                                                     \
+    }                                                                                           \
+    extern "C" void selective_scan_backward_##SUFFIX(                                           \
+        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,     \
+        const StridedTensor* B, const StridedTensor* C, const StridedTensor* dy, Row<T>* kept,  \
+        const StridedTensor* du, const StridedTensor* ddelta, T* dA, T* dB, T* dC) {            \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                     \
+        const Gradients<T> grad{*du, *ddelta, nullptr, dA, dB, dC};                             \
+        for_each_groups(*sizes, [&](const Groups& groups) {                                     \
+            Scan<T>(*sizes, in, kept, groups).backward(Result<T>{*dy}, grad);                   \
+        });                                                                                     \
     }
 
 MMDEFOCUS_SCAN(float, float)

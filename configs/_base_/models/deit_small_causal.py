@@ -1,3 +1,0 @@
-_base_ = './mamba_small.py'
-
-model = dict(backbone=dict(type='DefocusViT', decay='none'))

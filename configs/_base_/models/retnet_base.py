@@ -1,7 +1,0 @@
-# Eq. 4 as RetNet has it: decay and rotary embedding are there, but fixed.
-_base_ = './mamba_small.py'
-
-model = dict(
-    backbone=dict(type='DefocusRetNet', arch='base', decay='fixed', rope='fixed'),
-    head=dict(in_channels=768),
-)

@@ -1,0 +1,80 @@
+"""What a command changes in a config before it is run."""
+
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.runner import find_latest_checkpoint
+
+from ...utils.errors import InputError
+
+
+def set_work_dir(cfg: Config, folder: str | None) -> None:
+    """Sets the folder of logs and checkpoints, by default that of the config or its name."""
+    cfg.work_dir = folder or cfg.get('work_dir') or f'./work_dirs/{Path(cfg.filename).stem}'
+
+
+def set_launcher(cfg: Config, launcher: str, local_rank: int) -> None:
+    """Sets what has started the processes; a rank in the environment precedes `local_rank`."""
+    cfg.launcher = launcher
+    os.environ.setdefault('LOCAL_RANK', str(local_rank))
+
+
+def resume(cfg: Config, checkpoint: str) -> None:
+    """Sets the config to resume from a checkpoint; 'auto' is the latest of the work directory."""
+    cfg.resume = True
+    cfg.load_from = find_latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
+
+
+def enable_amp(cfg: Config) -> None:
+    """Sets the config to train in mixed precision: bfloat16 on a CPU, scaled float16 elsewhere.
+
+    Raises:
+        InputError: If the config has an optimizer wrapper of its own kind.
+    """
+    wrapper = cfg.optim_wrapper
+    wrapper_type = wrapper.get('type', 'OptimWrapper')
+    if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
+        raise InputError(f'--amp: expected optim_wrapper.type OptimWrapper, got {wrapper_type}')
+    if get_device() == 'cpu':
+        wrapper.type = 'BFloat16OptimWrapper'
+        for key in ('loss_scale', 'dtype'):
+            wrapper.pop(key, None)
+    elif wrapper_type == 'OptimWrapper':
+        wrapper.type = 'AmpOptimWrapper'
+        wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def enable_auto_scale_lr(cfg: Config) -> None:
+    """Sets the config to scale the learning rate with the batch size.
+
+    Raises:
+        InputError: If the config does not say which batch size its learning rate is for.
+    """
+    if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise InputError(
+            f'--auto-scale-lr: {cfg.filename} has no auto_scale_lr.base_batch_size; set it to the '
+            'total batch size that the learning rate is for'
+        )
+    cfg.auto_scale_lr.enable = True
+
+
+def draw_to(cfg: Config, folder: str) -> None:
+    """Sets the config to draw each tested image with its predictions into a folder.
+
+    Raises:
+        InputError: If the config is neither of mmdet nor of mmpretrain.
+    """
+    folder = os.path.abspath(folder)  # mmdet takes a relative one as part of the work directory
+    hooks = dict(
+        mmdet=dict(type='DetVisualizationHook', draw=True, test_out_dir=folder),
+        mmpretrain=dict(type='VisualizationHook', enable=True, interval=1, out_dir=folder),
+    )
+    visualizers = dict(mmdet='DetLocalVisualizer', mmpretrain='UniversalVisualizer')
+    scope = cfg.get('default_scope')
+    if scope not in hooks:
+        raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, got {scope!r}')
+    cfg.setdefault('default_hooks', {})
+    cfg.default_hooks.visualization = hooks[scope]
+    cfg.visualizer = dict(cfg.get('visualizer') or {}, type=visualizers[scope])

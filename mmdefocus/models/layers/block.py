@@ -1,0 +1,38 @@
+"""The block of every family."""
+
+from torch import Tensor, nn
+
+from .drop_path import DropPath
+from .mixer import Mixer
+
+
+class Block(nn.Module):
+    """`x + drop_path(mixer(norm(x)))`, then the same with `mlp_norm` and `mlp` if given.
+
+    Args:
+        norm: Normalises `(B, L, C)` for the mixer.
+        mixer: Mixes the tokens of `(B, L, C)`.
+        mlp_norm: Normalises `(B, L, C)` for the MLP.
+        mlp: Takes and returns `(B, L, C)`, token by token; None for a block without.
+    """
+
+    def __init__(
+        self,
+        norm: nn.Module,
+        mixer: Mixer,
+        mlp_norm: nn.Module | None = None,
+        mlp: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.norm = norm
+        self.mixer = mixer
+        self.drop_path = DropPath()
+        self.mlp_norm = mlp_norm
+        self.mlp = mlp
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Takes and returns `(B, L, C)`."""
+        tokens = tokens + self.drop_path(self.mixer(self.norm(tokens)))
+        if self.mlp_norm is not None and self.mlp is not None:
+            tokens = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
+        return tokens

@@ -1,0 +1,76 @@
+"""What the operators ask of their arguments, in one vocabulary.
+
+Batch and tokens may be none. Every other size is at least 1.
+"""
+
+from collections.abc import Mapping
+from itertools import takewhile
+
+import torch
+from torch import Tensor
+
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+MAY_BE_EMPTY = 'BL'
+
+
+def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> None:
+    """Checks shapes, dtypes and devices against each other.
+
+    Args:
+        tensors: By the name of the argument; the first decides about the device.
+        dimensions: A letter for each dimension of an argument, such as `BLD`. A letter has one
+            size, which the first argument that has it gives.
+
+    Raises:
+        ValueError: If they do not fit; names the first argument that does not.
+    """
+    sizes: dict[str, int] = {}
+    first = next(iter(tensors))
+    device = tensors[first].device
+    for name, tensor in tensors.items():
+        letters, shape = dimensions[name], tensor.shape
+        fits = len(letters) == len(shape)
+        for letter, size in zip(letters, shape, strict=False):
+            fits &= sizes.setdefault(letter, size) == size and (size > 0 or letter in MAY_BE_EMPTY)
+        if not fits:
+            raise ValueError(_misfit(name, tensors, dimensions))
+        if tensor.dtype not in DTYPES:
+            allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
+            raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
+        if tensor.device != device:
+            raise ValueError(
+                f'{name}: expected the device of {first}, {device}, got {tensor.device}'
+            )
+
+
+def check_group_size(group_size: int, channels: int) -> None:
+    """Checks that channels divide into groups.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    if group_size < 1 or channels % group_size:
+        raise ValueError(f'group_size: expected a divisor of D = {channels}, got {group_size}')
+
+
+def _misfit(name: str, tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> str:
+    """Says what was expected of an argument in view of those before it."""
+    sizes: dict[str, int] = {}
+    sources: dict[str, str] = {}  # the argument that gives a letter its size
+    for before in takewhile(lambda before: before != name, tensors):
+        for letter, size in zip(dimensions[before], tensors[before].shape, strict=True):
+            sizes.setdefault(letter, size)
+            sources.setdefault(letter, before)
+    letters, found = dimensions[name], tuple(tensors[name].shape)
+    expected = ', '.join(str(sizes.get(letter, letter)) for letter in letters)
+    named = dict.fromkeys(sources[letter] for letter in letters if letter in sources)
+    of = ' and '.join(f'{source} {tuple(tensors[source].shape)}' for source in named)
+    positive = [letter for letter in letters if letter not in MAY_BE_EMPTY and letter not in sizes]
+    return ''.join(
+        (
+            f'{name}: expected ({expected}{"," * (len(letters) == 1)})',
+            f' for {of}' * bool(of),
+            f' with {", ".join(positive)} >= 1' * (0 in found and bool(positive)),
+            f', got {found}',
+        )
+    )

@@ -1,0 +1,54 @@
+"""The arguments of the gated selective scan, which travel together."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..arguments import check_group_size, check_tensors
+
+DIMENSIONS = {
+    'u': 'BLD',
+    'A': 'DN',
+    'delta': 'BLD',
+    'B': 'BLN',
+    'C': 'BLN',
+    'D': 'D',
+    'z': 'BLD',
+    'delta_bias': 'D',
+}
+
+
+class GatedScan(NamedTuple):
+    """What `gated_selective_scan` is given, and what its backends take, see there."""
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    D: Tensor
+    z: Tensor
+    group_size: int
+    eps: float
+    delta_bias: Tensor | None
+    delta_softplus: bool
+
+    @property
+    def device(self) -> torch.device:
+        """The device of all tensors."""
+        return self.u.device
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Returns the tensors that there are, by name."""
+        fields = ((name, getattr(self, name)) for name in DIMENSIONS)
+        return {name: tensor for name, tensor in fields if tensor is not None}
+
+    def check(self) -> None:
+        """Checks the tensors against each other.
+
+        Raises:
+            ValueError: If they do not fit.
+        """
+        check_tensors(self.tensors(), DIMENSIONS)
+        check_group_size(self.group_size, self.u.shape[2])

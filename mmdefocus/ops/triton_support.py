@@ -1,0 +1,64 @@
+"""What the Triton backends share: where they run, how they are loaded, how they multiply."""
+
+import importlib
+import importlib.util
+import os
+
+import torch
+from torch import Tensor
+
+from .operator import Backend, on_cuda
+
+CAPABILITY = (8, 0)  # the oldest GPUs that the kernels are compiled for in the tests
+
+
+def interpreted() -> bool:
+    """Returns whether Triton interprets its kernels, which works on a CPU, slowly."""
+    return os.environ.get('TRITON_INTERPRET') == '1'
+
+
+def why_not(device: torch.device) -> str | None:
+    """Returns why Triton kernels cannot run on a device, or None."""
+    if importlib.util.find_spec('triton') is None:
+        return 'triton is not installed'
+    if device.type == 'cpu':
+        return None if interpreted() else 'is for GPUs (on a CPU only with TRITON_INTERPRET=1)'
+    if device.type != 'cuda':
+        return 'is for CUDA devices'
+    if not torch.cuda.is_available():
+        return 'there is no CUDA device'
+    capability = torch.cuda.get_device_capability(device)
+    if capability < CAPABILITY:
+        return f'needs compute capability {CAPABILITY}, the device has {capability}'
+    return None
+
+
+def triton_backend(operator: str) -> Backend:
+    """Returns the backend `triton` of an operator, whose module is imported on the first call.
+
+    On a CPU, where it would be interpreted, `auto` does not take it.
+    """
+
+    def run(*arguments: object) -> Tensor:
+        module = importlib.import_module(f'.{operator}.triton', __package__)
+        return getattr(module, f'triton_{operator}')(*arguments)
+
+    return Backend(run, why_not, suits=on_cuda)
+
+
+def cdiv(a: int, b: int) -> int:
+    """Divides and rounds up."""
+    return -(-a // b)
+
+
+def products_of(*tensors: Tensor) -> dict[str, str | int]:
+    """Returns how the kernels multiply matrices: `PRECISION` of `tl.dot`, and `num_warps`.
+
+    tf32 holds 16-bit inputs exactly. Three products of the tf32 parts of float32 inputs are about
+    as good as one in float32, which would leave the tensor cores and spill tens of kilobytes; they
+    take the registers of twice as many warps.
+    """
+    size = max(x.dtype.itemsize for x in tensors)
+    if size == 2:
+        return {'PRECISION': 'tf32', 'num_warps': 4}
+    return {'PRECISION': 'tf32x3' if size == 4 else 'ieee', 'num_warps': 8}

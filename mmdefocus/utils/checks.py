@@ -1,0 +1,22 @@
+"""Checks of arguments, each with one line that names the argument."""
+
+from collections.abc import Collection
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raises a ValueError if the value of an argument is none of the choices."""
+    if value not in choices:
+        raise ValueError(f'{name}: expected one of {", ".join(choices)}, got {value!r}')
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raises a ValueError if a number is zero or negative."""
+    if not value > 0:
+        kind = 'int' if isinstance(value, int) else 'number'
+        raise ValueError(f'{name}: expected a positive {kind}, got {value}')
+
+
+def check_rate(name: str, value: float) -> None:
+    """Raises a ValueError if a probability of dropping is not in [0, 1)."""
+    if not 0.0 <= value < 1.0:
+        raise ValueError(f'{name}: expected a number in [0, 1), got {value}')

@@ -1,0 +1,24 @@
+"""Where tools write, and the form of their tables."""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+
+def make_console(stderr: bool = False) -> Console:
+    """Returns a console that is wide enough for the tables if its output goes to a file.
+
+    Args:
+        stderr: Whether it writes to stderr, such as progress beside results on stdout.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 160)
+
+
+def make_table(first: str, *others: str, title: str | None = None) -> Table:
+    """Returns an empty table: names in the first column, numbers in the others."""
+    table = Table(first, title=title, pad_edge=False)
+    for name in others:
+        table.add_column(name, justify='right')
+    return table

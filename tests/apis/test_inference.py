@@ -1,0 +1,87 @@
+"""Predictors of a tiny classifier with random weights."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmdefocus.apis import Classifier, build_predictor
+from mmdefocus.models.build import build_model
+from mmdefocus.utils.errors import InputError
+
+pytest.importorskip('mmpretrain')
+
+ARCH = dict(embed_dims=16, depth=1, intermediate_size=32, time_step_rank=2, group_norm_size=16)
+CONFIG = dict(
+    default_scope='mmpretrain',
+    model=dict(
+        type='ImageClassifier',
+        backbone=dict(
+            type='DefocusMamba', arch=ARCH, img_size=16, patch_size=8, out_type='cls_and_tokens'
+        ),
+        head=dict(type='DefocusClsHead', num_classes=3, in_channels=16),
+    ),
+    data_preprocessor=dict(num_classes=3, mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
+    test_dataloader=dict(
+        dataset=dict(
+            type='CustomDataset',
+            pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+        )
+    ),
+)
+
+
+@pytest.fixture
+def make_predictor(tmp_path):
+    """Builds a predictor; the arguments are further keys of the dataset, and the checkpoint's."""
+
+    def make(meta=None, **dataset):
+        cfg = Config(CONFIG)
+        cfg.test_dataloader.dataset.update(dataset)
+        torch.manual_seed(0)
+        weights = build_model(cfg).state_dict()
+        torch.save({'state_dict': weights, 'meta': meta or {}}, tmp_path / 'weights.pth')
+        return build_predictor(cfg, str(tmp_path / 'weights.pth'), 'cpu')
+
+    return make
+
+
+def test_scores_of_a_classifier_are_those_of_its_model(make_predictor, tmp_path):
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    predictor = make_predictor()
+    assert isinstance(predictor, Classifier)
+    found, sample = predictor(tmp_path / 'image.png')
+    assert (found == image).all()
+    pixels = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        expected = predictor.model((pixels - 127.5) / 64).softmax(-1)[0]
+    torch.testing.assert_close(sample.pred_score, expected)
+    scores = [entry['score'] for entry in predictor.describe(sample)['classes']]
+    assert scores == sorted(expected.tolist(), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ('meta', 'metainfo', 'name'),
+    [
+        ({'dataset_meta': {'classes': ['a', 'b', 'c']}}, {'classes': ['x', 'y', 'z']}, 'b'),
+        ({}, {'classes': ['x', 'y', 'z']}, 'y'),
+        ({}, {}, '1'),
+    ],
+    ids=['checkpoint', 'config', 'number'],
+)
+def test_class_has_the_name_of_the_checkpoint_then_of_the_config(
+    make_predictor, meta, metainfo, name
+):
+    assert make_predictor(meta, metainfo=metainfo).name(1) == name
+
+
+def test_pipeline_without_a_loader_is_refused(make_predictor):
+    with pytest.raises(InputError, match='pipeline has no LoadImageFromFile'):
+        make_predictor(pipeline=[dict(type='PackInputs')])
+
+
+def test_config_of_another_scope_is_refused():
+    with pytest.raises(InputError, match="mmdet or mmpretrain, got 'mmengine'"):
+        build_predictor(Config(dict(CONFIG, default_scope='mmengine')), 'weights.pth')

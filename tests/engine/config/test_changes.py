@@ -1,0 +1,55 @@
+import pytest
+from mmengine.config import Config
+
+from mmdefocus.engine.config import changes
+from mmdefocus.utils.errors import InputError
+
+
+def test_drawing_a_detector_goes_to_the_folder_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = Config(dict(default_scope='mmdet', visualizer=dict(type='Visualizer', name='mine')))
+    changes.draw_to(cfg, 'drawn')
+    hook = cfg.default_hooks.visualization
+    assert hook.type == 'DetVisualizationHook'
+    assert hook.test_out_dir == str(tmp_path / 'drawn')
+    assert cfg.visualizer == dict(type='DetLocalVisualizer', name='mine')
+
+
+def test_amp_refuses_an_optimizer_wrapper_of_another_kind():
+    cfg = Config(dict(optim_wrapper=dict(type='DeepSpeedOptimWrapper')))
+    with pytest.raises(InputError, match='got DeepSpeedOptimWrapper'):
+        changes.enable_amp(cfg)
+
+
+def test_amp_on_a_cpu_drops_what_bfloat16_does_not_need(monkeypatch):
+    monkeypatch.setattr(changes, 'get_device', lambda: 'cpu')
+    wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', clip_grad=dict(max_norm=1))
+    cfg = Config(dict(optim_wrapper=wrapper))
+    changes.enable_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='BFloat16OptimWrapper', clip_grad=dict(max_norm=1))
+
+
+def test_amp_on_a_gpu_scales_the_loss(monkeypatch):
+    monkeypatch.setattr(changes, 'get_device', lambda: 'cuda')
+    cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
+    changes.enable_amp(cfg)
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', loss_scale='dynamic')
+
+
+@pytest.mark.parametrize('part', [{}, dict(auto_scale_lr=dict(enable=False))])
+def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate(part):
+    with pytest.raises(InputError, match=r'no auto_scale_lr\.base_batch_size'):
+        changes.enable_auto_scale_lr(Config(part))
+
+
+def test_resume_auto_takes_the_latest_checkpoint(tmp_path):
+    (tmp_path / 'last_checkpoint').write_text('somewhere/epoch_2.pth')
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    changes.resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, 'somewhere/epoch_2.pth')
+
+
+def test_resume_auto_without_a_checkpoint_starts_anew(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    changes.resume(cfg, 'auto')
+    assert (cfg.resume, cfg.load_from) == (True, None)

@@ -1,0 +1,85 @@
+"""Tools that are made here, called as their command line would."""
+
+import pytest
+
+from mmdefocus.engine.command import at_least, command
+from mmdefocus.utils.errors import InputError
+
+
+def add_number(parser):
+    parser.add_argument('--number', type=at_least(1))
+
+
+def failing(error):
+    """Returns a tool that raises an error."""
+
+    @command()
+    def main(args):
+        raise error
+
+    return main
+
+
+def test_work_gets_the_parsed_arguments():
+    seen = []
+
+    @command(add_number)
+    def main(args):
+        seen.append(args.number)
+
+    assert main(['--number', '3']) is None
+    assert seen == [3]
+
+
+def test_arguments_are_those_of_the_process_by_default(monkeypatch):
+    seen = []
+
+    @command(add_number)
+    def main(args):
+        seen.append(args.number)
+
+    monkeypatch.setattr('sys.argv', ['tool.py', '--number', '7'])
+    main()
+    assert seen == [7]
+
+
+@pytest.mark.parametrize('status', [0, 1])
+def test_status_that_is_returned_is_that_of_the_process(status):
+    @command()
+    def main(args):
+        return status
+
+    with pytest.raises(SystemExit) as stop:
+        main([])
+    assert stop.value.code == status
+
+
+def test_help_shows_the_docstring_of_the_module(capsys):
+    with pytest.raises(SystemExit):
+        failing(None)(['--help'])
+    assert __doc__ in capsys.readouterr().out
+
+
+def test_error_in_the_input_is_one_line(capsys, monkeypatch):
+    monkeypatch.delenv('MMDEFOCUS_TRACEBACK', raising=False)
+    with pytest.raises(SystemExit) as stop:
+        failing(InputError('bad input'))([])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == 'error: bad input\n'
+
+
+def test_programming_error_passes():
+    with pytest.raises(RuntimeError, match='bug'):
+        failing(RuntimeError('bug'))([])
+
+
+@pytest.mark.parametrize('text', ['0', '--1', '-3', '1.5', 'many'])
+def test_number_below_the_least_is_refused_with_its_option(capsys, text):
+    @command(add_number)
+    def main(args):
+        """Is never reached."""
+
+    with pytest.raises(SystemExit):
+        main([f'--number={text}'])
+    expected = f"argument --number: expected an integer of at least 1, got '{text}'"
+    assert expected in capsys.readouterr().err

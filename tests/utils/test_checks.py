@@ -1,0 +1,25 @@
+import pytest
+
+from mmdefocus.utils.checks import check_choice, check_positive, check_rate
+
+
+@pytest.mark.parametrize(
+    ('check', 'arguments', 'message'),
+    [
+        (check_choice, ('c', ('a', 'b')), "^name: expected one of a, b, got 'c'$"),
+        (check_positive, (0,), '^name: expected a positive int, got 0$'),
+        (check_positive, (-0.5,), '^name: expected a positive number, got -0.5$'),
+        (check_positive, (float('nan'),), '^name: expected a positive number, got nan$'),
+        (check_rate, (1.0,), r'^name: expected a number in \[0, 1\), got 1.0$'),
+        (check_rate, (-0.1,), r'^name: expected a number in \[0, 1\), got -0.1$'),
+    ],
+)
+def test_a_bad_value_is_named_with_what_was_expected(check, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        check('name', *arguments)
+
+
+def test_good_values_pass():
+    check_choice('name', 'a', {'a': 1})
+    check_positive('name', 1e-9)
+    check_rate('name', 0.0)

@@ -1,0 +1,20 @@
+from mmdefocus.utils.console import make_console, make_table
+
+
+def test_table_in_a_file_is_not_squeezed(capsys):
+    table = make_table('name', *(f'a number of some unit, {index}' for index in range(5)))
+    make_console().print(table)
+    header = capsys.readouterr().out.splitlines()[1]
+    assert all(f'a number of some unit, {index}' in header for index in range(5))
+
+
+def test_progress_may_go_to_stderr(capsys):
+    make_console(stderr=True).print('half done')
+    output = capsys.readouterr()
+    assert (output.out, output.err) == ('', 'half done\n')
+
+
+def test_names_are_on_the_left_and_numbers_on_the_right():
+    table = make_table('name', 'one', 'two', title='what')
+    assert [column.justify for column in table.columns] == ['left', 'right', 'right']
+    assert table.title == 'what'

@@ -1,0 +1,75 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from mmdefocus.utils.files import folder_beside, put, replacing, write_json
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_was_written_takes_the_place_of_the_file(tmp_path):
+    path = tmp_path / 'new' / 'file.txt'
+    for text in ('first', 'second'):
+        with replacing(path) as unfinished:
+            unfinished.write_text(text)
+        assert path.read_text() == text
+    assert names(path.parent) == ['file.txt']
+
+
+def test_unfinished_file_has_the_name_of_the_file(tmp_path):
+    with replacing(tmp_path / 'file.onnx') as unfinished:
+        unfinished.touch()
+        assert unfinished.name == 'file.onnx'
+
+
+def test_error_leaves_the_file_as_it_was_and_nothing_beside(tmp_path):
+    path = tmp_path / 'file.txt'
+    path.write_text('before')
+    with pytest.raises(RuntimeError), replacing(path) as unfinished:
+        unfinished.write_text('half')
+        raise RuntimeError
+    assert path.read_text() == 'before'
+    assert names(tmp_path) == ['file.txt']
+
+
+def test_nothing_written_is_an_error_and_leaves_the_file(tmp_path):
+    path = tmp_path / 'file.txt'
+    path.write_text('before')
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == 'before'
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / 'file.txt'
+    with replacing(path) as one, replacing(path) as other:
+        one.write_text('one')
+        other.write_text('other')
+    assert path.read_text() == 'one'  # the last to finish
+    assert names(tmp_path) == ['file.txt']
+
+
+def test_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    calls = []
+    source, path = tmp_path / 'source', tmp_path / 'path'
+    source.touch()
+    monkeypatch.setattr('os.fsync', lambda descriptor: calls.append('fsync'))
+    monkeypatch.setattr('os.replace', lambda *paths: calls.append('replace'))
+    put(source, path)
+    assert calls[:2] == ['fsync', 'replace']
+
+
+def test_folder_beside_is_gone_with_all_that_is_left_in_it(tmp_path):
+    with folder_beside(tmp_path / 'new' / 'file') as folder:
+        assert folder.parent == tmp_path / 'new'
+        (folder / 'left').mkdir()
+    assert names(tmp_path / 'new') == []
+
+
+def test_json_holds_arrays_and_tensors_as_lists(tmp_path):
+    write_json({'a': np.ones(2), 'b': torch.zeros(1)}, tmp_path / 'file.json')
+    assert json.loads((tmp_path / 'file.json').read_text()) == {'a': [1.0, 1.0], 'b': [0.0]}
