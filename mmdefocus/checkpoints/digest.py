@@ -9,6 +9,7 @@ import re
 import struct
 import zipfile
 from collections.abc import Iterable
+from mmap import mmap
 from pathlib import Path
 
 LABEL = b'mmdefocus sha256 '
@@ -23,7 +24,7 @@ def records_digest(records: Iterable[tuple[str, int, int]]) -> str:
     return hashlib.sha256(''.join(lines).encode()).hexdigest()
 
 
-def read_digest(content: bytes) -> str | None:
+def read_digest(content: bytes | mmap) -> str | None:
     """Returns the digest at the end of a zip file, None if it has none."""
     found = _COMMENT.search(content[-_COMMENT_SIZE:])
     return found[1].decode() if found else None

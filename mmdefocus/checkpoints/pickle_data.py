@@ -27,7 +27,7 @@ _PUSH = (
     *('BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8', 'BINSTRING', 'SHORT_BINSTRING'),
     *('BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8', 'BYTEARRAY8'),
 )
-_NEW = {
+_NEW: dict[str, Callable[[], Any]] = {
     'NONE': lambda: None,
     'NEWTRUE': lambda: True,
     'NEWFALSE': lambda: False,
@@ -67,6 +67,7 @@ class _Machine:
 
     def run(self, file: BinaryIO) -> Any:
         stack, memo = self._stack, self._memo
+        argument: Any
         for opcode, argument, _ in pickletools.genops(file):
             name = opcode.name
             if name in _PUSH_SET:
@@ -111,7 +112,7 @@ class _Machine:
             # PyTorch keeps versions of modules here; other classes of dicts keep their settings.
             metadata = state.get('_metadata') if isinstance(state, dict) else None
             if isinstance(metadata, dict):
-                target._metadata = module_versions(metadata)
+                target._metadata = module_versions(metadata)  # type: ignore[attr-defined]
         elif isinstance(target, History):
             target.set_state(state)
         elif isinstance(target, np.ndarray):
@@ -240,7 +241,7 @@ class _Machine:
 
 _PUSH_SET = frozenset(_PUSH)
 _PLAIN_DTYPE_STATES = tuple((order, None, None, None) for order in '<|=')
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[['_Machine', Any], None]] = {
     'GLOBAL': _Machine.global_name,
     'STACK_GLOBAL': _Machine.stack_global,
     'REDUCE': _Machine.reduce,

@@ -143,7 +143,7 @@ def fill_array(array: np.ndarray, state: Any) -> None:
         case (int(), tuple() as shape, np.dtype() as dtype, bool() as by_column, bytes() as data):
             fits = all(map(_is_size, shape)) and len(shape) <= 32
             if fits and math.prod(shape) * dtype.itemsize == len(data):
-                array.__setstate__((1, shape, dtype, by_column, data))
+                array.__setstate__((1, shape, dtype, by_column, data))  # type: ignore[arg-type]
                 return
     raise InputError('refused, because it holds a damaged array')
 
@@ -154,7 +154,7 @@ def _array_of(data: bytes | bytearray, dtype: Any, shape: Any, order: Any) -> np
     return array
 
 
-def _number(dtype: Any, data: Any) -> np.generic:
+def _number(dtype: Any, data: Any) -> Any:
     array = _array()
     fill_array(array, (1, (), dtype, False, data))
     return array[()]

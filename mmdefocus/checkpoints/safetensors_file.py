@@ -119,7 +119,8 @@ def _digest(weights: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
 
 
 def _checksum(weight: Tensor) -> int:
-    return zlib.crc32(weight.flatten().view(torch.uint8).numpy()) if weight.numel() else 0
+    numbers = weight.flatten().view(torch.uint8) if weight.numel() else torch.empty(0)
+    return zlib.crc32(numbers.numpy())  # type: ignore[arg-type]
 
 
 def _unshared(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -81,12 +81,10 @@ def tensors_in(node: object) -> Iterator[Tensor]:
     """Yields all tensors in nested containers."""
     if isinstance(node, Tensor):
         yield node
-    for child in node.values() if isinstance(node, Mapping) else node if _is_list(node) else ():
-        yield from tensors_in(child)
-
-
-def _is_list(node: object) -> bool:
-    return isinstance(node, (list, tuple))
+    children = list(node.values()) if isinstance(node, Mapping) else node
+    if isinstance(children, (list, tuple)):
+        for child in children:
+            yield from tensors_in(child)
 
 
 def unlike_kinds(module: nn.Module, weights: Mapping[str, Any]) -> list[str]:
