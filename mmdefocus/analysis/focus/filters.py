@@ -52,9 +52,9 @@ def filters_of(mixer: nn.Module, tokens: Tensor) -> Filters:
     inputs = mixer.prepare(u)
     delta = inputs.delta if inputs.delta_bias is None else inputs.delta + inputs.delta_bias
     steps = F.softplus(delta) if inputs.delta_softplus else delta
-    rates = [(steps * rate.abs()).flatten() for rate in inputs.A.unbind(-1)]
+    per_state = [(steps * rate.abs()).flatten() for rate in inputs.A.unbind(-1)]
     levels = torch.tensor(QUANTILES, dtype=steps.dtype, device=steps.device)
-    return Filters(frequencies, torch.stack([_quantiles(x, levels) for x in rates], dim=-1))
+    return Filters(frequencies, torch.stack([_quantiles(x, levels) for x in per_state], dim=-1))
 
 
 def response(frequency: Tensor, bandwidth: Tensor, omega: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,8 @@ def layers_of(model: nn.Module) -> Layers:
     if 'VisionTransformer' in {base.__name__ for base in type(backbone).__mro__}:
         if getattr(backbone, 'cls_token', None) is None:
             raise ValueError(f'model: {type(backbone).__name__} has no CLS token')
-        return Layers(backbone.layers, cls=0, image=slice(backbone.num_extra_tokens, None))
+        blocks = list(backbone.get_submodule('layers').children())
+        return Layers(blocks, cls=0, image=slice(cast(int, backbone.num_extra_tokens), None))
     raise ValueError(
         'model: expected a backbone of mmdefocus or a VisionTransformer of mmpretrain, '
         f'got {type(backbone).__name__}'
@@ -115,7 +116,8 @@ def on_grid(backbone: nn.Module, map: Tensor, image_shape: Sequence[int]) -> Ten
         `(..., ceil(H / p), ceil(W / p))` for patches of p pixels.
     """
     if not isinstance(backbone, ImageBackbone):
-        side = backbone.patch_embed.projection.kernel_size[0]
+        projection = cast(nn.Conv2d, backbone.get_submodule('patch_embed.projection'))
+        side = projection.kernel_size[0]
         return map.unflatten(-1, tuple(length // side for length in image_shape))
     side, pad_to = backbone.patch_size, backbone.patch_embed.pad_to
     padded = [-(-length // pad_to) * pad_to // side for length in image_shape]

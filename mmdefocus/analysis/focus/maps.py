@@ -7,6 +7,7 @@ undoes that.
 """
 
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,18 @@ from torch import Tensor, nn
 from .layers import backbone_of, layer_inputs, layers_of, measured
 
 TOKENS_AT_ONCE = 8192  # copies of the sequence times their tokens, in one pass through a block
+
+
+@runtime_checkable
+class HasAuxiliary(Protocol):
+    """A head with an auxiliary classifier, as `DefocusClsHead`, which needs MMPretrain."""
+
+    aux_fc: nn.Module | None
+    aux_loss_weight: float
+
+    def forward_aux(self, feats: tuple) -> Tensor:
+        """Returns the auxiliary logits."""
+
 
 Progress = Callable[[int, int], None]  # called with what is done and what there is to do
 
@@ -137,7 +150,7 @@ def _loss_gradient(model: nn.Module, block: nn.Module, image: Tensor, target: Te
 
     handle = block.register_forward_pre_hook(replace)
     try:
-        loss = training_loss(model.head, backbone_of(model)(image), target)
+        loss = training_loss(model.get_submodule('head'), backbone_of(model)(image), target)
     finally:
         handle.remove()
     return torch.autograd.grad(loss, read[0])[0]
@@ -152,7 +165,7 @@ def training_loss(head: nn.Module, features: tuple, target: Tensor) -> Tensor:
         target: Labels, `(B,)`.
     """
     loss = F.cross_entropy(head(features), target)
-    if getattr(head, 'aux_fc', None) is None:
+    if not isinstance(head, HasAuxiliary) or head.aux_fc is None:
         return loss
     logits = head.forward_aux(features)
     if logits.dim() == 3:  # a classifier of every token

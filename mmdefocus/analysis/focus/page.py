@@ -90,8 +90,9 @@ def _layer(maps: LayerMaps) -> dict[str, object]:
 
 def _map(values: Tensor) -> dict[str, object]:
     """Returns a map in 256 steps, with its size."""
-    size = [min(side, LARGEST_MAP) for side in values.shape]
-    if size != list(values.shape):
+    height, width = values.shape
+    size = min(height, LARGEST_MAP), min(width, LARGEST_MAP)
+    if size != (height, width):
         values = F.adaptive_avg_pool2d(values[None], size)[0]
     levels = (values / values.max().clamp_min(1e-12) * 255).round().byte().cpu().numpy()
     return {'size': size, 'levels': _base64(levels)}

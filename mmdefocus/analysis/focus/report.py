@@ -11,7 +11,7 @@ from rich.console import Console
 
 from ...utils.console import make_table
 from ...utils.files import replacing, write_json
-from .figures import draw_maps, draw_numbers
+from .figures import Kind, draw_maps, draw_numbers
 from .measure import LayerMaps, summary
 from .page import Picture, make_page
 
@@ -49,7 +49,7 @@ def write_report(
     """
     write_json(_numbers(paths, subjects), out / 'over_focus.json')
     models = {subject.name: subject.layers for subject in subjects}
-    kinds = ['attention', 'field']
+    kinds: list[Kind] = ['attention', 'field']
     if any(maps.gradient is not None for layers in models.values() for maps in layers):
         kinds.append('gradient')
     for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
@@ -58,9 +58,9 @@ def write_report(
             _save(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
     shown = _known(subjects)
     _save(draw_numbers(models, shown), out / 'figures' / 'numbers')
-    grid = tuple(subjects[0].layers[0].field.shape[1:])
+    height, width = subjects[0].layers[0].field.shape[1:]
     shots = [
-        Picture(path.name, _as_jpeg(picture), grid)
+        Picture(path.name, _as_jpeg(picture), (height, width))
         for path, picture in zip(paths, pictures, strict=True)
     ]
     with replacing(out / 'index.html') as unfinished:

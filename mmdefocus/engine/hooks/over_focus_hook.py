@@ -55,7 +55,7 @@ class OverFocusHook(Hook):
                 raise ValueError(f'OverFocusHook: {name}: expected 1 or more, got {number}')
         self.interval = interval
         self.num_images = num_images
-        self.layers = layers
+        self.layers = list(layers or ())
 
     def before_train(self, runner: Runner) -> None:
         """Loads the batch.
@@ -70,13 +70,14 @@ class OverFocusHook(Hook):
             )
         model = _bare(runner.model)
         count = len(layers_of(model).blocks)
-        self.layers = list(self.layers or dict.fromkeys((1, (count + 1) // 2, count)))
+        self.layers = self.layers or list(dict.fromkeys((1, (count + 1) // 2, count)))
         for layer in self.layers:
             layers_of(model).block(layer)
         with _random_streams_kept():
             dataset = runner.val_loop.dataloader.dataset
             samples = [dataset[i] for i in range(min(self.num_images, len(dataset)))]
-        batch = model.data_preprocessor(pseudo_collate(samples), training=False)
+        preprocess = model.get_submodule('data_preprocessor')
+        batch = preprocess(pseudo_collate(samples), training=False)
         self._images = batch['inputs']
         self._targets = _labels(batch['data_samples'])
 
@@ -120,7 +121,7 @@ def measure(
 
 
 def _bare(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    return model.get_submodule('module') if is_model_wrapper(model) else model
 
 
 def _labels(samples: Sequence) -> Tensor | None:

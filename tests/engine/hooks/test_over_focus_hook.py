@@ -1,3 +1,6 @@
+import itertools
+from pathlib import Path
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -5,14 +8,9 @@ from mmengine.registry import DATASETS, init_default_scope
 
 from mmdefocus.engine.runner import CheckedRunner
 
-ARCH = {
-    'embed_dims': 16,
-    'depth': 3,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 2,
-    'group_norm_size': 16,
-}
+COUNTER = itertools.count()
+TINY = Path(__file__).parents[2] / 'data' / 'tiny_arch.py'
+ARCH = {**Config.fromfile(TINY).arch, 'depth': 3}
 
 
 @DATASETS.register_module(force=True)
@@ -67,7 +65,7 @@ def train(work_dir, hooks, **parts):
         custom_hooks=hooks,
         randomness=dict(seed=0),
         default_scope='mmpretrain',
-        experiment_name=f'over_focus_{work_dir.name}',
+        experiment_name=f'over_focus_{next(COUNTER)}',  # a logger of its own
         default_hooks=dict(checkpoint=None),
     )
     runner = CheckedRunner.from_cfg(Config(dict(config, **parts)))
