@@ -8,6 +8,7 @@ they are decoded whole, 3 bytes a pixel.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -69,7 +70,7 @@ def open_strips(path: Path, level: int = 0) -> Strips:
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f'{path}: no whole image: {error}') from error
-    return Strips(*pixels.shape[:2], iter((pixels,)))
+    return Strips(pixels.shape[0], pixels.shape[1], iter((pixels,)))
 
 
 def _open_tiff(path: Path, level: int) -> Strips:
@@ -83,16 +84,17 @@ def _open_tiff(path: Path, level: int) -> Strips:
         raise InputError(f'{path}: no TIFF image: {error}') from error
     if not 0 <= level < len(levels):
         raise InputError(f'--level: {path} has levels 0 to {len(levels) - 1}, got {level}')
-    page = levels[level].pages[0].aspage()
+    page: Any = levels[level].pages[0]
+    page = page.aspage()
     shape = page.shape if len(page.shape) == 3 else (*page.shape, 1)
     if page.dtype != np.uint8 or page.planarconfig != 1 or shape[2] not in (1, 3, 4):
         raise InputError(
             f'{path}: expected uint8 with 1, 3 or 4 channels, got {page.dtype} {page.shape}'
         )
-    return Strips(*shape[:2], _rows_of_tiles(page, shape[1]))
+    return Strips(shape[0], shape[1], _rows_of_tiles(page, shape[1]))
 
 
-def _rows_of_tiles(page, width: int) -> Iterator[np.ndarray]:
+def _rows_of_tiles(page: Any, width: int) -> Iterator[np.ndarray]:
     """Yields `(tile height, width, 3)`, decoded as they are asked for."""
     row: list[np.ndarray] = []
     for tile, (_, _, top, left, _), (_, tall, wide, _) in page.segments(maxworkers=1):

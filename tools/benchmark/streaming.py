@@ -58,7 +58,7 @@ def mosaic(tiles: list[np.ndarray], size: int, rows: int) -> Iterator[torch.Tens
 
 def encode(model: models.ImageStream, args: Namespace, tiles: list[np.ndarray], size: int) -> float:
     """Encodes a mosaic and returns the seconds without those of making it."""
-    rows = max(TILE, STRIP // size // TILE * TILE)
+    rows = min(size, max(TILE, STRIP // size // TILE * TILE))
     strips = mosaic(tiles, size, rows)
     if args.at_once:
         image = torch.cat(list(strips), dim=2)
