@@ -13,6 +13,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .transforms import refuse_transforms
+
+
+REFERENCE = 'naive'  # the backend of every operator that runs anywhere, in plain torch
+
 
 class Shape(NamedTuple):
     """Batch, tokens, channels inside the mixer, states per channel: the sizes of an example."""
@@ -103,6 +108,8 @@ class Operator:
         """
         suited = tuple(name for name, b in self.backends.items() if b.suits(*arguments))
         chosen = _choose(self.name, backend, arguments[0].device, suited)
+        if chosen != REFERENCE:
+            refuse_transforms(self.name)
         return self.backends[chosen].run(*arguments)
 
 
@@ -191,6 +198,8 @@ def _choose(name: str, backend: str, device: torch.device, suited: tuple[str, ..
             f'{source}: {name} has no backend {backend!r}, choose auto or one of '
             f'{", ".join(backends)}'
         )
+    if device.type == 'meta':  # shapes alone, which are those of every backend
+        return next(b for b in suited if backends[b].why_not(device) is None)
     if (reason := backends[backend].why_not(device)) is not None:
         raise ValueError(f'{source}: {backend!r} cannot run {name} on {device}: {reason}')
     return backend

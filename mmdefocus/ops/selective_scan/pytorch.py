@@ -10,9 +10,10 @@ import math
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import FunctionCtx
 
 from ..numerics import wide_dtype, without_autocast
+from ..transforms import Once
 
 
 @without_autocast
@@ -71,9 +72,8 @@ class _ChunkedScan(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor, ...]:
-        return _backward(dy, *ctx.saved_tensors)
+        return Once.apply('selective_scan', _backward, dy, *ctx.saved_tensors)
 
 
 @without_autocast
