@@ -8,6 +8,7 @@ work_dir = 'work_dirs/demo/classifier'
 
 img_size = 32
 max_epochs = 24
+classes = tuple('0123456789')  # the folders of the images
 
 model = dict(
     type='ImageClassifier',
@@ -43,7 +44,8 @@ train_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='CustomDataset',
+        type='FoldersByName',
+        classes=classes,
         data_root='data/digits/classification/train',
         pipeline=train_pipeline,
     ),
@@ -54,7 +56,8 @@ val_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='CustomDataset',
+        type='FoldersByName',
+        classes=classes,
         data_root='data/digits/classification/val',
         pipeline=test_pipeline,
     ),

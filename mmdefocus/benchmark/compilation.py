@@ -27,6 +27,7 @@ TYPES = {
     torch.float16: '*fp16',
     torch.float32: '*fp32',
     torch.float64: '*fp64',
+    torch.int64: '*i64',
 }
 
 

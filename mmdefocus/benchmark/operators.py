@@ -1,5 +1,6 @@
 """The operators of the mixers, and what other packages have that computes the same."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -15,6 +16,9 @@ from ..utils.errors import one_line
 
 CONV_KERNEL = 4
 GROUP_SIZE = 64
+# of an image of 800 x 1333 in a detector of the DETR family, as its heads and points are
+PYRAMID = torch.tensor([[100, 167], [50, 84], [25, 42], [13, 21]])
+DEFORMABLE_HEADS, DEFORMABLE_WIDTH, DEFORMABLE_POINTS = 8, 32, 4
 HEAD_SIZE = 64
 DTYPES = {name: getattr(torch, name) for name in ('float64', 'float32', 'bfloat16', 'float16')}
 
@@ -110,6 +114,27 @@ def heads_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Ten
     return [q, k, v, log_decay], dy
 
 
+def deformable_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], Tensor]:
+    """Maps of 800 x 1333, random points of as many queries as there are tokens, their weights.
+
+    Heads and channels are those of DINO, whatever the shape says. Locations are float32 at least.
+    """
+    batch, queries, _, _ = shape
+    sizes = (batch, queries, DEFORMABLE_HEADS, len(PYRAMID), DEFORMABLE_POINTS)
+    wide = torch.promote_types(dtype, torch.float32)
+    pixels = int(PYRAMID.prod(1).sum())
+    value = torch.randn(batch, pixels, DEFORMABLE_HEADS, DEFORMABLE_WIDTH, dtype=dtype)
+    weights = torch.randn(sizes, dtype=wide).flatten(3).softmax(-1).view(sizes)
+    gradient = torch.randn(batch, queries, DEFORMABLE_HEADS * DEFORMABLE_WIDTH, dtype=dtype)
+    return [value, torch.rand(*sizes, 2, dtype=wide), weights], gradient
+
+
+def deformable(value: Tensor, locations: Tensor, weights: Tensor, backend: str) -> Tensor:
+    """Calls our operator with the levels of `PYRAMID`."""
+    shapes = PYRAMID.to(value.device)
+    return ops.ms_deform_attn(value, shapes, locations, weights, backend=backend)
+
+
 def matrix_arguments(shape: Shape, dtype: torch.dtype) -> tuple[list[Tensor], list[Tensor]]:
     """Inputs and weights of in_proj, x_proj, dt_proj and out_proj, with C = D/2, rank = D/32."""
     batch, length, channels, state = shape
@@ -168,6 +193,18 @@ def load_parts() -> Callable[..., Tensor]:
     return parts
 
 
+def load_mmcv() -> Callable[..., Tensor]:
+    """Deformable attention of mmcv in plain torch, which serves there on a CPU."""
+    from mmcv.ops import multi_scale_deform_attn
+
+    attend = inspect.unwrap(multi_scale_deform_attn.multi_scale_deformable_attn_pytorch)
+
+    def ms_deform_attn(value: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+        return attend(value, PYRAMID.to(value.device), locations, weights)
+
+    return ms_deform_attn
+
+
 def load_simple_gla() -> Callable[..., Tensor]:
     """Linear attention with a decay per head, in chunks, of fla 0.6.0 (flash-linear-attention).
 
@@ -217,6 +254,7 @@ OPERATORS = {
         {'fla': load_fla, 'fla_fixed_decay': load_fla_fixed_decay},
     ),
     'decayed_attention': Operator(heads_arguments, ops.decayed_attention, {}),
+    'ms_deform_attn': Operator(deformable_arguments, deformable, {'mmcv': load_mmcv}),
     'matrix_products': Operator(matrix_arguments, matrix_products, {}),
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from torch import nn
 from ..utils.errors import InputError
 from .files import read_checkpoint
 
+Tolerance = Literal['nothing', 'extra', 'partial']
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
 BACKBONE = 'backbone.'
 
@@ -56,9 +57,7 @@ def check_file(path: str, prefix: str | None = None, resume: bool = False) -> No
 
 
 @contextmanager
-def checked_load(
-    module: nn.Module, source: str, tolerate: Literal['nothing', 'extra', 'partial']
-) -> Iterator[None]:
+def checked_load(module: nn.Module, source: str, tolerate: Tolerance) -> Iterator[None]:
     """Within it, an incomplete load of the module's weights is an error.
 
     The verdict comes from PyTorch's own bookkeeping, after all conversions that modules do.
@@ -73,13 +72,23 @@ def checked_load(
     Raises:
         InputError: Names the first weights that do not fit, and how many there are.
     """
-    given, misfits = [], []
+    given: list[str] = []
+    misfits: list[str] = []
 
-    def before(module, state_dict, prefix, metadata, strict, missing, unexpected, messages):
+    def before(
+        module: nn.Module,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        metadata: Mapping[str, Any],
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        messages: list[str],
+    ) -> None:
         nonlocal given, misfits
         given, misfits = list(state_dict), messages
 
-    def after(module: nn.Module, keys) -> None:
+    def after(module: nn.Module, keys: Any) -> None:
         # `num_batches_tracked` is absent from old checkpoints, MMEngine overlooks it too.
         missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
         misshapen = [_weight_name(message) for message in misfits]

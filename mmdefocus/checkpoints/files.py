@@ -23,7 +23,7 @@ from ..utils.files import replacing
 class _PlainDict:
     """Stands for a dict class: an ordinary dict is made instead."""
 
-    def __new__(cls, *args: Any) -> OrderedDict:
+    def __new__(cls, *args: Any) -> Any:
         return OrderedDict()
 
 

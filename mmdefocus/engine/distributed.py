@@ -16,3 +16,13 @@ def join_processes(cfg: Config) -> None:
         distributed.init_process_group('gloo')
     wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
     cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+
+
+def leave_processes() -> None:
+    """Ends the process group, if there is one.
+
+    Its threads would otherwise meet the end of the interpreter, which now and then aborts a process
+    that has done all its work.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

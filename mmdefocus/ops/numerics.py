@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,8 @@ def without_autocast(function: Callable[Parameters, Result]) -> Callable[Paramet
 
     @functools.wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        device = args[0].device.type
+        first: Any = args[0]
+        device = first.device.type
         if not torch.amp.is_autocast_available(device):  # such as `meta`
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):

@@ -8,13 +8,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .transforms import refuse_transforms
-
 
 REFERENCE = 'naive'  # the backend of every operator that runs anywhere, in plain torch
 
@@ -40,6 +39,11 @@ def always(*arguments: object) -> bool:
 def on_cuda(first: Tensor, *others: object) -> bool:
     """The `suits` of a backend that is made for GPUs."""
     return first.device.type == 'cuda'
+
+
+def has_values(first: Tensor, *others: object) -> bool:
+    """The `suits` of a backend that reads sizes from a tensor."""
+    return first.device.type != 'meta'
 
 
 def no_flops(*arguments: object) -> int:
@@ -95,7 +99,7 @@ class Operator:
         """The name of the public function."""
         return self.function.__name__
 
-    def run(self, *arguments: object, backend: str = 'auto') -> Tensor:
+    def run(self, *arguments: Any, backend: str = 'auto') -> Tensor:
         """Computes checked arguments with a backend of the operator.
 
         Args:
@@ -207,4 +211,4 @@ def _choose(name: str, backend: str, device: torch.device, suited: tuple[str, ..
 
 # torch.compile takes the name as a constant and does not trace the reasons. This is all that
 # torch.compiler.assume_constant_result does, which would import the whole compiler for it.
-_choose._dynamo_marked_constant = True
+_choose._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -1,12 +1,11 @@
 """What only the naive backends can do: second derivatives, forward mode, `torch.func`."""
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
-from torch.autograd.function import FunctionCtx
 
 Gradients = tuple[Tensor, ...]
 
@@ -45,14 +44,39 @@ class Once(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, operator: str, gradients: Callable[..., Gradients], *arguments: Tensor
+        ctx: Any, operator: str, gradients: Callable[..., Gradients], *arguments: Tensor
     ) -> Gradients:
         ctx.operator = operator
         return gradients(*arguments)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, *_: Tensor) -> NoReturn:
+    def backward(ctx: Any, *_: Tensor) -> NoReturn:
         refuse_second_derivative(ctx.operator)
+
+
+def differentiable_once(operator: str, *tensors: Tensor) -> Gradients:
+    """Returns tensors of which the gradients have none, for an operator that torch differentiates.
+
+    Args:
+        operator: The name that the error of a second derivative begins with.
+        *tensors: What the operator computes with.
+    """
+    return _Guard.apply(operator, *tensors)
+
+
+class _Guard(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, operator: str, *tensors: Tensor) -> Gradients:
+        ctx.operator = operator
+        return _views(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return None, *Once.apply(ctx.operator, _views, *gradients)
+
+
+def _views(*tensors: Tensor) -> Gradients:
+    return tuple(x.view_as(x) for x in tensors)
 
 
 def _refuse(operator: str, what: str) -> NoReturn:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch.autograd import forward_ad
+from torch.utils.checkpoint import checkpoint
 
 from mmdefocus import ops
 from mmdefocus.ops import available_backends, exportable, operators, replaced
@@ -40,12 +41,16 @@ def example(name, shape=SHAPE, dtype=torch.float32):
     return operators()[name].example(shape, dtype)
 
 
+def is_real(value):
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
 def values_and_gradients(name, arguments, **options):
     leaves = {
-        key: value.detach().requires_grad_() if isinstance(value, torch.Tensor) else value
+        key: value.detach().requires_grad_() if is_real(value) else value
         for key, value in arguments.items()
     }
-    tensors = [value for value in leaves.values() if isinstance(value, torch.Tensor)]
+    tensors = [value for value in leaves.values() if is_real(value)]
     y = operators()[name].function(**leaves, **options)
     return y, torch.autograd.grad(y.sum(), tensors, materialize_grads=True, allow_unused=True)
 
@@ -103,6 +108,24 @@ def test_values_and_gradients_of_the_example_are_those_of_the_naive_backend(name
     torch.testing.assert_close(found, values_and_gradients(name, arguments, backend='naive'))
 
 
+@of_available
+def test_a_call_may_be_computed_again_in_the_backward(name, backend):
+    arguments = example(name)
+
+    def gradients(wrap):
+        leaves = {
+            key: value.detach().requires_grad_() if is_real(value) else value
+            for key, value in arguments.items()
+        }
+        call = partial(operators()[name].function, **leaves, backend=backend)
+        wrap(call).sum().backward()
+        return [x.grad for x in leaves.values() if is_real(x)]
+
+    expected = gradients(lambda call: call())
+    found = gradients(lambda call: checkpoint(call, use_reentrant=False))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 @of_all
 def test_the_exportable_form_gives_what_the_naive_backend_gives(name, monkeypatch):
     monkeypatch.setenv('MMDEFOCUS_BACKEND', 'fused')  # counts for nothing there
@@ -116,10 +139,7 @@ def test_the_exportable_form_gives_what_the_naive_backend_gives(name, monkeypatc
 @of_all
 def test_the_naive_backend_sums_in_float32_at_least(name):
     arguments = example(name, dtype=torch.bfloat16)
-    wide = {
-        key: value.float() if isinstance(value, torch.Tensor) else value
-        for key, value in arguments.items()
-    }
+    wide = {key: value.float() if is_real(value) else value for key, value in arguments.items()}
     function = operators()[name].function
     expected = function(**wide, backend='naive').bfloat16()
     assert torch.equal(function(**arguments, backend='naive'), expected)
@@ -140,7 +160,7 @@ def test_no_tokens_are_no_result_and_gradients_of_zero(name, backend, empty):
 def test_dtypes_that_are_no_real_numbers_are_refused(name, backend, dtype):
     arguments = example(name)
     for key, value in arguments.items():
-        if isinstance(value, torch.Tensor):
+        if is_real(value):
             with pytest.raises(ValueError, match=f'^{key}: expected one of .*{dtype}'):
                 operators()[name].function(**arguments | {key: value.to(dtype)}, backend=backend)
 
@@ -183,7 +203,7 @@ class Call(torch.nn.Module):
 
 def split(arguments):
     """Returns the tensors and the other arguments."""
-    tensors = {key: value for key, value in arguments.items() if isinstance(value, torch.Tensor)}
+    tensors = {key: value for key, value in arguments.items() if is_real(value)}
     return tensors, {key: value for key, value in arguments.items() if key not in tensors}
 
 

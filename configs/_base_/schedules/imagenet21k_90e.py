@@ -13,10 +13,9 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        eta_min=1e-5,
+        eta_min_ratio=1e-2,
         by_epoch=True,
         begin=5,
-        end=90,
         convert_to_iter_based=True,
     ),
 ]

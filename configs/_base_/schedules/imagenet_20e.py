@@ -15,10 +15,9 @@ param_scheduler = [
     ),
     dict(
         type='CosineAnnealingLR',
-        eta_min=4e-7,
+        eta_min_ratio=1e-2,
         by_epoch=True,
         begin=2,
-        end=20,
         convert_to_iter_based=True,
     ),
 ]

@@ -11,6 +11,7 @@ data_preparation = 'python tools/dataset_converters/digits.py'
 
 img_size = 48
 max_epochs = 6
+classes = tuple('0123456789')  # the folders of the images
 
 model = dict(
     type='ImageClassifier',
@@ -43,7 +44,8 @@ train_dataloader = dict(
         type='RepeatDataset',
         times=4,
         dataset=dict(
-            type='CustomDataset',
+            type='FoldersByName',
+            classes=classes,
             data_root='data/digits/classification/train',
             indices=list(range(0, 1400, 4)),
             pipeline=[dict(type='LoadImage'), *place_on_canvas],
@@ -61,7 +63,8 @@ val_dataloader = dict(
         type='RepeatDataset',
         times=3,
         dataset=dict(
-            type='CustomDataset',
+            type='FoldersByName',
+            classes=classes,
             data_root='data/digits/classification/val',
             pipeline=[dict(type='LoadImageFromFile'), *place_on_canvas],
         ),

@@ -1,6 +1,7 @@
 """The life of the auxiliary classifier: weighed in training, watched, and not published."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, master_only
@@ -12,7 +13,7 @@ from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.registry import HOOKS
 
 from ...checkpoints.checks import inference_checkpoint
-from .linear_schedule import linear_schedule
+from .linear_schedule import has_epochs, linear_schedule
 
 
 @HOOKS.register_module()
@@ -24,9 +25,12 @@ class AuxHeadHook(Hook):
     work directory holds the weights of the last checkpoint (the averaged ones, where EMA is used)
     without optimizer and auxiliary classifier.
 
+    The weights are factors of the head's own `aux_loss_weight`. An iteration-based loop changes
+    them every iteration.
+
     Args:
-        start: Weight of the auxiliary loss in the first epoch, 0 or more.
-        end: Weight in the last epoch; linear between.
+        start: Factor of the auxiliary loss in the first epoch, 0 or more.
+        end: Factor in the last epoch; linear between.
 
     Raises:
         ValueError: If a weight is negative, or the model has no auxiliary classifier.
@@ -42,16 +46,23 @@ class AuxHeadHook(Hook):
         self._counts = torch.zeros(3)
 
     def before_train(self, runner: Runner) -> None:
-        if _aux_head(runner.model) is None:
-            raise ValueError(
-                'AuxHeadHook: the model has no auxiliary classifier; give DefocusClsHead a '
-                'positive aux_loss_weight or remove the hook'
-            )
+        _aux_head(runner.model)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        weight = linear_schedule(self.start, self.end, runner.epoch, runner.max_epochs)
-        _aux_head(runner.model).aux_loss_weight = weight
-        runner.message_hub.update_scalar('train/aux_weight', weight)
+        if has_epochs(runner):
+            self._set_weight(runner, runner.epoch, runner.max_epochs)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | tuple | list | None = None
+    ) -> None:
+        if not has_epochs(runner):
+            self._set_weight(runner, runner.iter, runner.max_iters)
+
+    def _set_weight(self, runner: Runner, step: int, num_steps: int) -> None:
+        head = _aux_head(runner.model)
+        factor = linear_schedule(self.start, self.end, step, num_steps)
+        head.aux_loss_weight = factor * head.own_aux_loss_weight
+        runner.message_hub.update_scalar('train/aux_weight', head.aux_loss_weight)
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._counts = torch.zeros(3)
@@ -63,7 +74,7 @@ class AuxHeadHook(Hook):
         data_batch: dict | tuple | list | None = None,
         outputs: list | None = None,
     ) -> None:
-        for sample in outputs:
+        for sample in outputs or ():
             if 'aux_pred_label' in sample:
                 truth = sample.gt_label
                 hits = (truth == sample.pred_label).any(), (truth == sample.aux_pred_label).any()
@@ -88,6 +99,12 @@ class AuxHeadHook(Hook):
             write_checkpoint(inference_checkpoint(last), destination)
 
 
-def _aux_head(model: nn.Module) -> nn.Module | None:
-    heads = (m for m in model.modules() if getattr(m, 'aux_fc', None) is not None)
-    return next(heads, None)
+def _aux_head(model: nn.Module) -> Any:
+    """Returns the head, whose weight of the loss is a float among its attributes."""
+    for module in model.modules():
+        if getattr(module, 'aux_fc', None) is not None:
+            return module
+    raise ValueError(
+        'AuxHeadHook: the model has no auxiliary classifier; give DefocusClsHead a '
+        'positive aux_loss_weight or remove the hook'
+    )
