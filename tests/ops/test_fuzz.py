@@ -72,6 +72,17 @@ def test_wrong_calls_are_refused_by_all_backends_alike(numbers):
         assert len(said) == 1 and '\n' not in said.pop(), number
 
 
+@pytest.mark.skipif('libasan' not in os.environ.get('LD_PRELOAD', ''), reason='no sanitizer')
+def test_compiled_code_pleases_the_sanitizers(numbers):
+    """Compares nothing: under a sanitizer the naive backend would take an hour."""
+    for number in numbers:
+        call = random_call(number)
+        if 'cpu' in call.backends:
+            call.differentiate('cpu', number)
+            with pytest.raises(ValueError):
+                mistaken(number, call).run('cpu')
+
+
 def test_what_is_not_finite_reaches_no_earlier_token(numbers):
     for number in numbers:
         call = random_call(number)
