@@ -6,17 +6,9 @@ from typing import NamedTuple, TypedDict
 import torch
 from torch import Tensor, nn
 
+from . import metrics
 from .layers import backbone_of, layer_inputs, layers_of, on_grid
 from .maps import Progress, attention_map, gradient_map, receptive_field
-from .metrics import (
-    area,
-    effective_tokens,
-    gini,
-    mean_distance,
-    outlier_norms,
-    sink_share,
-    top_mass,
-)
 
 Numbers = dict[str, Tensor]
 
@@ -76,7 +68,7 @@ def measure_layer(
     sequence = attention_map(model, images, layer, progress)
     field = receptive_field(model, images, layer)
     numbers = row_numbers('field', field) | attention_numbers(sequence)
-    numbers['outlier_norms'] = outlier_norms(
+    numbers['outlier_norms'] = metrics.outlier_norms(
         layer_inputs(model, images, layer)[:, layers_of(model).image]
     )
     gradient = None
@@ -88,18 +80,20 @@ def measure_layer(
     attention = on_grid(backbone, keys.mT, shape).flatten(-2).mT  # (I, P, P)
     field = on_grid(backbone, field, shape)
     height, width = field.shape[-2:]
-    numbers['attention_mean_distance_patches'] = _mean(mean_distance(attention, (height, width)))
+    numbers['attention_mean_distance_patches'] = _mean(
+        metrics.mean_distance(attention, (height, width))
+    )
     return LayerMaps(layer, attention, field, gradient, numbers)
 
 
 def row_numbers(name: str, rows: Tensor) -> Numbers:
     """Returns the numbers of one row an image, `(I, L)`, by names that begin with `name`."""
     numbers = {
-        'effective_tokens': effective_tokens(rows),
-        **{f'top_{part}_percent': top_mass(rows, part / 100) for part in (1, 5, 10)},
-        'gini': gini(rows),
-        'area': area(rows),
-        'mean_distance': torch.stack([mean_distance(row) for row in rows]),
+        'effective_tokens': metrics.effective_tokens(rows),
+        **{f'top_{part}_percent': metrics.top_mass(rows, part / 100) for part in (1, 5, 10)},
+        'gini': metrics.gini(rows),
+        'area': metrics.area(rows),
+        'mean_distance': torch.stack([metrics.mean_distance(row) for row in rows]),
     }
     return {f'{name}_{key}': value for key, value in numbers.items()}
 
@@ -107,11 +101,11 @@ def row_numbers(name: str, rows: Tensor) -> Numbers:
 def attention_numbers(maps: Tensor) -> Numbers:
     """Returns the numbers of the attention maps `(I, L, L)`, means over their queries."""
     return {
-        'attention_effective_tokens': _mean(effective_tokens(maps)),
-        'attention_top_5_percent': _mean(top_mass(maps, 0.05)),
-        'attention_gini': _mean(gini(maps)),
-        'attention_mean_distance': _mean(mean_distance(maps)),
-        'attention_sink_share': sink_share(maps),
+        'attention_effective_tokens': _mean(metrics.effective_tokens(maps)),
+        'attention_top_5_percent': _mean(metrics.top_mass(maps, 0.05)),
+        'attention_gini': _mean(metrics.gini(maps)),
+        'attention_mean_distance': _mean(metrics.mean_distance(maps)),
+        'attention_sink_share': metrics.sink_share(maps),
     }
 
 

@@ -1,17 +1,14 @@
+from pathlib import Path
+
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from mmdefocus import models
 
-MAMBA = {
-    'embed_dims': 16,
-    'depth': 3,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 2,
-    'group_norm_size': 16,
-}
+TINY = Path(__file__).parents[2] / 'data' / 'tiny_arch.py'
+MAMBA = {**Config.fromfile(TINY).arch, 'depth': 3}
 HEADS = {'embed_dims': 16, 'depth': 3, 'num_heads': 2, 'feedforward_channels': 24}
 ARCHS = {
     'DefocusMamba': MAMBA,

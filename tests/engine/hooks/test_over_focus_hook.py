@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,14 +9,8 @@ from mmengine.registry import DATASETS, init_default_scope
 from mmdefocus.engine.runner import CheckedRunner
 
 COUNTER = itertools.count()
-ARCH = {
-    'embed_dims': 16,
-    'depth': 3,
-    'intermediate_size': 32,
-    'state_size': 4,
-    'time_step_rank': 2,
-    'group_norm_size': 16,
-}
+TINY = Path(__file__).parents[2] / 'data' / 'tiny_arch.py'
+ARCH = {**Config.fromfile(TINY).arch, 'depth': 3}
 
 
 @DATASETS.register_module(force=True)

@@ -1,9 +1,9 @@
 """Where the time of a step goes: the parts of a detector, and the kinds of work in them.
 
-Ranges named by `torch.profiler.record_function` surround the methods of the parts and the
-operators. Self times of all events inside a step add up to the step. An event belongs to the
-innermost range around it; one of the backward to that of the forward operation with the same
-sequence number, by which autograd links the two.
+Ranges of `torch.profiler.record_function` surround the operators and the methods of the parts. The
+self times of all events in a step add up to the step. An event of the forward counts for the
+innermost range around it. An event of the backward counts for the range of its forward operation:
+autograd gives the two the same sequence number.
 """
 
 from collections import Counter
@@ -12,7 +12,6 @@ from contextlib import ExitStack, contextmanager
 from functools import wraps
 from operator import attrgetter
 from typing import NamedTuple
-from unittest.mock import patch
 
 from mmcv.ops import multi_scale_deform_attn
 from mmengine.optim import OptimWrapper
@@ -20,7 +19,8 @@ from torch import nn
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
 
-from ..ops import operators, replaced
+from mmdefocus.ops.operator import operators, replaced
+
 from .report import Row
 
 STEP, PART, KIND = 'step', 'part: ', 'kind: '
@@ -99,8 +99,10 @@ def ranges(model: nn.Module, optim_wrapper: OptimWrapper) -> Iterator[None]:
         _mark(stack, optim_wrapper, 'step', PART + 'optimizer')
         name = 'multi_scale_deformable_attn_pytorch'
         _mark(stack, multi_scale_deform_attn, name, KIND + 'deformable attention')
-        marked = {name: _ranged(op.run, KIND + name) for name, op in operators().items()}
-        stack.enter_context(replaced(marked))
+        watched = {
+            name: _ranged(operator.run, KIND + name) for name, operator in operators().items()
+        }
+        stack.enter_context(replaced(watched))
         yield
 
 
@@ -114,7 +116,21 @@ def _find(model: nn.Module, path: str) -> object | None:
 def _mark(stack: ExitStack, owner: object | None, method: str, name: str) -> None:
     """Puts a range around a method until the stack is left, if there is such a method."""
     if (function := getattr(owner, method, None)) is not None:
-        stack.enter_context(patch.object(owner, method, _ranged(function, name)))
+        stack.enter_context(_attribute(owner, method, _ranged(function, name)))
+
+
+@contextmanager
+def _attribute(owner: object, name: str, value: object) -> Iterator[None]:
+    """Gives an object an attribute of its own for a while."""
+    before = dict(vars(owner))
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        if name in before:
+            setattr(owner, name, before[name])
+        else:
+            delattr(owner, name)
 
 
 def _ranged(function: Callable, name: str) -> Callable:

@@ -49,17 +49,27 @@ MODELS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def make_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[], None]:
-    """Returns a function that trains or infers once on a batch."""
+def autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Returns the context in which 16-bit types are computed with; float32 is the type itself."""
+    return torch.autocast(device, dtype, enabled=dtype.itemsize == 2)
+
+
+def make_step(
+    model: nn.Module, mode: str, images: Tensor, dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    """Returns a function that trains or infers once on a batch, computing in `dtype`."""
+    precision = autocast(images.device.type, dtype)
     if mode == 'infer':
         model.eval()
-        return torch.inference_mode()(lambda: model(images))
+        return torch.inference_mode()(precision(lambda: model(images)))
     model.train()
     labels = torch.arange(len(images), device=images.device) % NUM_CLASSES
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def step() -> None:
-        F.cross_entropy(model(images), labels).backward()
+        with precision:
+            loss = F.cross_entropy(model(images), labels)
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -81,7 +91,9 @@ class LinearCalls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def make_linear_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[], None]:
+def make_linear_step(
+    model: nn.Module, mode: str, images: Tensor, dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
     """Returns a function that runs the linear layers of a model alone, on inputs of their shapes.
 
     The patch embedding is one of them. In training, gradients of input and weights are included.
@@ -91,12 +103,14 @@ def make_linear_step(model: nn.Module, mode: str, images: Tensor) -> Callable[[]
     train = mode == 'train'
     # nothing needs the gradient of the images
     inputs = {
-        shape: torch.randn(shape, requires_grad=train and shape != images.shape)
+        shape: torch.randn(
+            shape, device=images.device, requires_grad=train and shape != images.shape
+        )
         for _, shape, _ in linear.calls
     }
 
     def step() -> None:
-        with torch.set_grad_enabled(train):
+        with torch.set_grad_enabled(train), autocast(images.device.type, dtype):
             for function, shape, weights_and_options in linear.calls:
                 y = function(inputs[shape], *weights_and_options)
                 if train:

@@ -4,12 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..models.mixers import MambaMixer
-from ..ops import selective_scan
+from mmdefocus.models.mixers import MambaMixer
+from mmdefocus.ops import selective_scan
 
 
 class ReleasedOrderMixer(MambaMixer):
     """As `MambaMixer`, with eager operations around a scan in `(B, D, L)`, its epilogue in float32.
+
+    The order of operations is what is measured, so the forward is written out. `MambaMixer.prepare`
+    leaves the bias of the time steps to the scan, which the released code adds in `dt_proj`.
 
     Args:
         backend: The backend of the scan; the released code has that of mamba_ssm.
