@@ -6,6 +6,8 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
+from .transforms import refuse_second_derivative
+
 Outputs = Tensor | tuple[Tensor, ...]
 
 _TENSORS = ('Tensor', 'Tensor?')
@@ -100,6 +102,7 @@ def custom_operator(
         return tuple(found)
 
     run.register_autograd(differentiate, setup_context=setup_context)
+    run_backward.register_autograd(lambda *_: refuse_second_derivative(name))
     return run
 
 

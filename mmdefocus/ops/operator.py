@@ -13,8 +13,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .transforms import refuse_transforms
+
 # what is computed; from an initial state, the final one as well
 Outputs = Tensor | tuple[Tensor, Tensor]
+REFERENCE = 'naive'  # the backend of every operator that runs anywhere, in plain torch
 
 
 class Shape(NamedTuple):
@@ -38,6 +41,11 @@ def always(*arguments: object) -> bool:
 def on_cuda(first: Tensor, *others: object) -> bool:
     """The `suits` of a backend that is made for GPUs."""
     return first.device.type == 'cuda'
+
+
+def has_values(first: Tensor, *others: object) -> bool:
+    """The `suits` of a backend that reads sizes from a tensor."""
+    return first.device.type != 'meta'
 
 
 def no_flops(*arguments: object) -> int:
@@ -109,6 +117,8 @@ class Operator:
         """
         suited = tuple(name for name, b in self.backends.items() if b.suits(*arguments))
         chosen = _choose(self.name, backend, arguments[0].device, suited)
+        if chosen != REFERENCE:
+            refuse_transforms(self.name)
         return self.backends[chosen].run(*arguments)
 
 
@@ -126,8 +136,11 @@ def operators() -> dict[str, Operator]:
     return dict(_OPERATORS)
 
 
-def run(name: str, backend: str, *arguments: object) -> Outputs:
-    """Computes checked arguments with what is in the place of an operator, see `Operator.run`."""
+def run(name: str, backend: str, *arguments: object) -> Any:
+    """Computes checked arguments with what is in the place of an operator, see `Operator.run`.
+
+    Returns `Outputs`: which of them, the caller knows by the arguments.
+    """
     if name in _REPLACED:
         return _REPLACED[name](*arguments)
     return _OPERATORS[name].run(*arguments, backend=backend)
@@ -197,6 +210,8 @@ def _choose(name: str, backend: str, device: torch.device, suited: tuple[str, ..
             f'{source}: {name} has no backend {backend!r}, choose auto or one of '
             f'{", ".join(backends)}'
         )
+    if device.type == 'meta':  # shapes alone, which are those of every backend
+        return next(b for b in suited if backends[b].why_not(device) is None)
     if (reason := backends[backend].why_not(device)) is not None:
         raise ValueError(f'{source}: {backend!r} cannot run {name} on {device}: {reason}')
     return backend

@@ -65,7 +65,8 @@ class AttentionMixer(FilteredHeads):
 
     def prepare(self, tokens: Tensor, first: Tensor | None = None) -> HeadInputs:
         """Turns `(B, L, C)` into the inputs of the attention, from position `first` or 0 on."""
-        return self.filter_heads(*self.qkv(tokens).chunk(3, dim=-1), first)
+        q, k, v = self.qkv(tokens).chunk(3, dim=-1)
+        return self.filter_heads(q, k, v, first)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` along L."""

@@ -176,7 +176,7 @@ class MambaMixer(Mixer):
     ) -> tuple[Tensor, MambaState]:
         """Mixes `(B, L, C)` after the tokens that a state has seen, see `Mixer.advance`."""
         u, z = self.in_proj(tokens).chunk(2, dim=-1)
-        weight, bias = self.conv1d.weight.squeeze(1), self.conv1d.bias
+        weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
         u, conv = causal_conv1d_with_state(u, weight, bias, state.conv)
         x = self.project(u, first)
         y, scan = gated_selective_scan_with_state(

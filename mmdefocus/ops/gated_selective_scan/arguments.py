@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..arguments import check_group_size, check_state, check_tensors
+from ..arguments import check_eps, check_flag, check_group_size, check_state, check_tensors
 
 DIMENSIONS = {
     'u': 'BLD',
@@ -46,8 +46,10 @@ class GatedScan(NamedTuple):
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the tensors that there are, by name."""
-        fields = ((name, getattr(self, name)) for name in DIMENSIONS)
-        return {name: tensor for name, tensor in fields if tensor is not None}
+        fields = {name: getattr(self, name) for name in DIMENSIONS}
+        if fields['delta_bias'] is None:
+            del fields['delta_bias']
+        return fields
 
     def check(self) -> None:
         """Checks the tensors against each other.
@@ -59,3 +61,5 @@ class GatedScan(NamedTuple):
         check_tensors(others.tensors(), DIMENSIONS)
         check_group_size(self.group_size, self.u.shape[2])
         check_state(self.initial_state, (self.u.shape[0], *self.A.shape), self.u)
+        check_eps(self.eps)
+        check_flag('delta_softplus', self.delta_softplus)

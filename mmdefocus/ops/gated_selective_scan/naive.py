@@ -13,7 +13,7 @@ def naive_gated_selective_scan(x: GatedScan) -> Outputs:
     dtype = wide_dtype(x.u.dtype)
     tensors: dict[str, Any] = {name: tensor.to(dtype) for name, tensor in x.tensors().items()}
     wide = x._replace(**tensors)
-    found = composed_gated_selective_scan(wide, scan='naive', norm='naive')
+    found: Any = composed_gated_selective_scan(wide, scan='naive', norm='naive')
     if x.initial_state is None:
         return found.to(x.u.dtype)
     y, final = found

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..numerics import wide_dtype, without_autocast
 from ..operator import Outputs
+from ..transforms import Once
 
 
 @without_autocast
@@ -84,9 +84,10 @@ class _ChunkedScan(torch.autograd.Function):
         return y, state
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, dy: Tensor, dfinal: Tensor) -> tuple[Tensor | None, ...]:
-        *gradients, dinitial = _backward(dy, dfinal, *ctx.saved_tensors)
+        *gradients, dinitial = Once.apply(
+            'selective_scan', _backward, dy, dfinal, *ctx.saved_tensors
+        )
         return *gradients, dinitial if ctx.needs_input_grad[5] else None
 
 
