@@ -71,7 +71,7 @@ class ImageStream:
         if model is not backbone:
             self.compile()
         with torch.no_grad():
-            self._state: SequenceState = backbone.initial_state(batch_size, forget)
+            self._state: SequenceState = self.model.initial_state(batch_size, forget)
             self._positions = self._grid_positions()
 
     def compile(self, *, backend: str = 'inductor', fullgraph: bool = True) -> None:
