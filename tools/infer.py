@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmdefocus.apis.inference import Predictor, build_predictor
-from mmdefocus.datasets.image_files import IMAGE_SUFFIXES, find_images
+from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.evaluation.drawing import picture_name
@@ -36,25 +36,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='draw boxes of at least this score; default %(default)s; the JSON file has them all',
     )
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
-
-
-def images_of(path: Path) -> list[Path]:
-    """Returns a file, or the images of a folder in the order of their names.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if path.is_dir():
-        images = find_images(path)
-        if not images:
-            raise InputError(
-                f'{path}: no image in this folder; expected {", ".join(IMAGE_SUFFIXES)}'
-            )
-        return images
-    if not path.is_file():
-        found = 'no regular file' if path.exists() else 'no such file or folder'
-        raise InputError(f'{path}: {found}')
-    return [path]
 
 
 def predict(images: list[Path], predictor: Predictor, out: Path, console: Console) -> list[dict]:

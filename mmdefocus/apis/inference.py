@@ -16,6 +16,7 @@ from mmengine.structures import BaseDataElement
 
 from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
+from ..checkpoints.weights import check_numbers, weights_of
 from ..datasets.config_parts import compare_classes, declared_classes, leaves, type_name
 from ..datasets.transforms import LoadImage
 from ..evaluation.drawing import draw_boxes, draw_class
@@ -45,16 +46,17 @@ class Predictor(ABC):
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None) -> None:
         init_default_scope(cfg.default_scope)
         content = read_checkpoint(checkpoint)
+        weights = weights_of(content, checkpoint)
+        check_numbers(weights, checkpoint)
         self.model = build_model(cfg)
         with checked_load(self.model, checkpoint, 'nothing'):
-            load_state_dict(self.model, content.get('state_dict', content))
+            load_state_dict(self.model, weights)
         self.model.to(device or get_device()).eval()
         self.classes = _class_names(cfg, checkpoint, content)
         self.loader, self.pipeline = _split_pipeline(cfg)
 
-    @torch.inference_mode()
-    def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
-        """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
+    def load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Returns the image, BGR `(H, W, 3)`, and a batch of it as the pipeline makes it.
 
         Raises:
             InputError: If the file holds no whole image.
@@ -63,7 +65,17 @@ class Predictor(ABC):
             raise InputError(f'{path}: no regular file')
         loaded = self.loader({'img_path': str(path), 'img_id': 0})
         image = loaded['img']
-        (sample,) = self.model.test_step(pseudo_collate([self.pipeline(loaded)]))
+        return image, pseudo_collate([self.pipeline(loaded)])
+
+    @torch.inference_mode()
+    def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
+        """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
+
+        Raises:
+            InputError: If the file holds no whole image.
+        """
+        image, batch = self.load(path)
+        (sample,) = self.model.test_step(batch)
         return image, sample.cpu()
 
     @abstractmethod

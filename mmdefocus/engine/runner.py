@@ -1,6 +1,6 @@
 """The runner of the command-line tools."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,8 +9,15 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.checks import Tolerance, checked_load, pretrained_files
+from ..checkpoints.checks import (
+    Tolerance,
+    check_file,
+    checked_load,
+    pretrained_files,
+    resolve_aliases,
+)
 from ..datasets.transforms.load_image import with_strict_loading
+from ..utils.errors import InputError, one_line
 from .hooks.non_finite_loss_hook import diverged
 
 # What SciPy says to a matching of predictions that are NaN or infinite.
@@ -71,10 +78,34 @@ class CheckedRunner(Runner):
             super().load_or_resume()
         super().dump_config()
 
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = 'default',
+    ) -> None:
+        """Resumes a training.
+
+        Raises:
+            InputError: If the checkpoint is damaged, not finite, or has not what it takes.
+        """
+        check_file(filename, resume=True)
+        try:
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        except InputError:
+            raise
+        except Exception as error:  # each wrong entry fails in its own way
+            raise InputError(
+                f'checkpoint {filename}: cannot be resumed: {type(error).__name__}: '
+                f'{one_line(error)}'
+            ) from error
+
     def dump_config(self) -> None:
         """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
 
     def _init_model_weights(self) -> None:
+        resolve_aliases(self._bare_model)
         with ExitStack() as loads:
             for module, path in pretrained_files(self._bare_model):
                 loads.enter_context(checked_load(module, path, 'extra'))

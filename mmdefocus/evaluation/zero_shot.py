@@ -11,7 +11,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from ..registry import HOOKS, METRICS
-from ..utils.checks import check_positive
+from ..utils.captions import open_clip
+from ..utils.checks import check_choice, check_positive
 
 
 class EmbedsClasses(Protocol):
@@ -31,7 +32,8 @@ class ZeroShotAccuracy(BaseMetric):
     embeds again in each evaluation.
 
     Args:
-        classes: Names of the classes, in the order of the labels.
+        classes: Names of the classes, in the order of the labels, or 'imagenet' for those that
+            open_clip has for ImageNet-1K.
         templates: Captions with `{}` for the name, or 'imagenet' for the 80 of CLIP.
         topk: Values of k.
         collect_device: As in MMEngine.
@@ -45,13 +47,16 @@ class ZeroShotAccuracy(BaseMetric):
 
     def __init__(
         self,
-        classes: Sequence[str],
+        classes: Sequence[str] | str,
         templates: Sequence[str] | str = 'imagenet',
         topk: Sequence[int] = (1,),
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
+        if isinstance(classes, str):
+            check_choice('classes', classes, ('imagenet',))
+            classes = open_clip().IMAGENET_CLASSNAMES
         if len(classes) < 2:
             raise ValueError(f'classes: expected at least 2, got {len(classes)}')
         for k in topk:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from mmengine.config import Config
 from rich.console import Console
 
-from ...checkpoints.checks import is_local
 from ...checkpoints.files import read_checkpoint
 from ...datasets.config_parts import compare_classes
 from ...utils.memory import garbage_collection_paused
@@ -63,5 +62,4 @@ def check_trained_classes(checkpoint: str, where: str, names: Sequence[str] | No
     Raises:
         InputError: Names the classes of both.
     """
-    if is_local(checkpoint):
-        compare_classes(checkpoint, read_checkpoint(checkpoint), where, names)
+    compare_classes(checkpoint, read_checkpoint(checkpoint), where, names)

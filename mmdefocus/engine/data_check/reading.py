@@ -9,13 +9,13 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from ...checkpoints.checks import is_local
 from ...datasets.by_name import listed
 from ...datasets.coco_file import coco_contents, read_coco
 from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
 from ...datasets.folder_contents import folder_contents, list_contents
 from ...utils.errors import InputError
+from ...utils.files import is_local
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 

@@ -5,5 +5,13 @@ from .draw_hook import DrawHook
 from .drop_path_schedule_hook import DropPathScheduleHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .over_focus_hook import OverFocusHook
 
-__all__ = ['AuxHeadHook', 'DrawHook', 'DropPathScheduleHook', 'EpochSeedHook', 'NonFiniteLossHook']
+__all__ = [
+    'AuxHeadHook',
+    'DrawHook',
+    'DropPathScheduleHook',
+    'EpochSeedHook',
+    'NonFiniteLossHook',
+    'OverFocusHook',
+]
