@@ -91,4 +91,4 @@ default_hooks = dict(
     logger=dict(interval=60),
     checkpoint=dict(interval=5, max_keep_ckpts=1, save_best=None),
 )
-custom_hooks = [*_base_.custom_hooks, dict(type='ZeroShotHook')]
+custom_hooks = [*_base_.custom_hooks, dict(type='ZeroShotHook'), dict(type='SampleOrderHook')]

@@ -28,7 +28,7 @@ param_scheduler = [
 train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=1)
 val_cfg = {}
 test_cfg = {}
-custom_hooks = [*_base_.custom_hooks, dict(type='ZeroShotHook')]
+custom_hooks = [*_base_.custom_hooks, dict(type='ZeroShotHook'), dict(type='SampleOrderHook')]
 default_hooks = dict(checkpoint=dict(save_best='zero_shot/top1'))
 
 auto_scale_lr = dict(base_batch_size=batch_size)
