@@ -34,12 +34,12 @@ class IndexFile(NamedTuple):
 
     Attributes:
         path: The file, for `read_samples`.
-        count: How many samples there are.
+        length: How many samples there are.
         left_out: As in `Index`.
     """
 
     path: Path
-    count: int
+    length: int
     left_out: dict[str, int]
 
 
@@ -57,17 +57,17 @@ def index_file(shard: Path, folder: Path) -> IndexFile:
     path = folder / f'{shard.name}.{state.st_size}-{state.st_mtime_ns}.npz'
     if not path.is_file():
         samples, left_out = scan(shard)
-        content = dict(samples=samples, count=len(samples), left_out=json.dumps(left_out))
+        reasons = json.dumps(left_out)
         try:
             with replacing(path) as unfinished:
-                np.savez(unfinished, **content)
+                np.savez(unfinished, samples=samples, length=len(samples), left_out=reasons)
         except OSError as error:
             raise InputError(
                 f'{path}: cannot be written ({error.strerror}); give the dataset an index_root '
                 'that can'
             ) from error
     with np.load(path, allow_pickle=False) as file:
-        return IndexFile(path, int(file['count']), json.loads(str(file['left_out'])))
+        return IndexFile(path, int(file['length']), json.loads(str(file['left_out'])))
 
 
 @lru_cache(maxsize=64)

@@ -59,7 +59,7 @@ class ImageTextShards(Dataset):
             self.indices.append(index)
             for reason, count in index.left_out.items():
                 self.broken.add(f'{path}: {count} x {reason}', count)
-        self.ends = np.cumsum([index.count for index in self.indices])
+        self.ends = np.cumsum([index.length for index in self.indices])
         if len(self) == 0:
             raise InputError(f'{data_root}: no pairs in {len(self.paths)} shards')
 
@@ -80,8 +80,8 @@ class ImageTextShards(Dataset):
         sample = read_samples(self.indices[shard].path)[index - first]
         path = f'{self.paths[shard]}/{sample["key"].decode(errors="replace")}'
         with self.paths[shard].open('rb') as file:
-            image, caption = (_read(file, *sample[part]) for part in ('image', 'caption'))
-        caption = _caption(caption, bool(sample['is_json']), path)
+            image, text = (_read(file, *sample[part]) for part in ('image', 'caption'))
+        caption = _caption(text, bool(sample['is_json']), path)
         return self.pipeline({'img_bytes': image, 'img_path': path, 'caption': caption})
 
 

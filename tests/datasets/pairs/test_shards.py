@@ -149,4 +149,4 @@ def test_captions_of_json_are_read_where_there_is_no_text(tmp_path, write_shard,
 def test_index_is_data_and_never_code(folder):
     path = index_file(folder / 'part-00.tar', folder / 'index').path
     with np.load(path, allow_pickle=False) as file:
-        assert set(file) == {'samples', 'count', 'left_out'}
+        assert set(file) == {'samples', 'length', 'left_out'}
