@@ -96,8 +96,8 @@ def draw(config: Config, data: Path) -> None:
         best = classifier.describe(sample)['labels'][:BEST]
         lines = [f'{100 * found["score"]:.0f} % {found["label"]}' for found in best]
         pictures.append(with_captions(image, [f'caption: {row["caption"]}', *lines]))
-    lines = [np.hstack(pictures[i : i + COLUMNS]) for i in range(0, len(pictures), COLUMNS)]
-    if not cv2.imwrite(str(PICTURE_FILE), np.vstack(lines)):
+    strips = [np.hstack(pictures[i : i + COLUMNS]) for i in range(0, len(pictures), COLUMNS)]
+    if not cv2.imwrite(str(PICTURE_FILE), np.vstack(strips)):
         raise OSError(f'cannot write {PICTURE_FILE}')
 
 
