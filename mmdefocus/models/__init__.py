@@ -13,10 +13,12 @@ from .layers import LN2d
 from .losses import SigmoidContrastiveLoss, SoftmaxContrastiveLoss
 from .multimodal import DefocusCLIP, OpenCLIPText, OpenCLIPViT, SequenceText
 from .necks import SimpleFPN
+from .stream import ImageStream
 
 __all__ = [
     *backbones.__all__,
     'DefocusCLIP',
+    'ImageStream',
     'LN2d',
     'OpenCLIPText',
     'OpenCLIPViT',
