@@ -1,5 +1,6 @@
 # make setup: a virtual environment with the pinned stack and this package, editable
 # make demo:  pre-training, detector training and pictures on handwritten digits
+# make clip:  De-focus Mamba and a ViT learn digits from captions
 # make test:  lint and the test suite
 # make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
@@ -10,7 +11,7 @@ CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # each compiler job of mmcv takes up to 2 GB of memory
 export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo test lint format docs
+.PHONY: setup demo clip test lint format docs
 
 setup: $(VENV)/.installed
 
@@ -31,6 +32,9 @@ $(VENV)/.installed: setup.py mmdefocus/version.py $(wildcard requirements/*.txt)
 
 demo: setup
 	@$(BIN)/python tools/demo.py
+
+clip: setup
+	@$(BIN)/python tools/clip_demo.py
 
 test: setup lint
 	@$(BIN)/python -m pytest

@@ -6,6 +6,7 @@ from .drop_path_schedule_hook import DropPathScheduleHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .over_focus_hook import OverFocusHook
+from .sample_order_hook import SampleOrderHook
 
 __all__ = [
     'AuxHeadHook',
@@ -14,4 +15,5 @@ __all__ = [
     'EpochSeedHook',
     'NonFiniteLossHook',
     'OverFocusHook',
+    'SampleOrderHook',
 ]
