@@ -1,6 +1,8 @@
 import pytest
 from mmengine.registry import DefaultScope
 
+import mmdefocus  # noqa: F401  mmpretrain may need the operators of mmcv that it supplies
+
 
 @pytest.fixture(autouse=True)
 def _no_default_scope():

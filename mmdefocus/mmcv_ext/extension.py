@@ -20,6 +20,16 @@ from mmdefocus.mmcv_ext.missing import not_replaced
 from mmdefocus.mmcv_ext.roi_align import roi_align_backward as roi_align_backward
 from mmdefocus.mmcv_ext.roi_align import roi_align_forward as roi_align_forward
 
+REPLACED = (
+    'nms',
+    'softnms',
+    'nms_match',
+    'roi_align',
+    'sigmoid_focal_loss',
+    'softmax_focal_loss',
+    'ms_deform_attn',
+)
+
 
 def get_compiler_version() -> str:
     """Returns what mmcv's report of the environment shows as its compiler."""
