@@ -2,11 +2,12 @@
 # make setup MMCV_OPS=1: the same with all operators of mmcv, which are compiled; 0 goes back
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make test:  lint and the test suite
+# make wheel: a wheel in dist/ that carries the operators, for machines without a compiler
 # make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint requirements/constraints.txt
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint requirements/constraints.txt
 CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # unless told, mmcv stays in $(VENV) as it is
 MMCV_OPS ?= $(if $(wildcard $(VENV)/.mmcv-ops-1),1,0)
@@ -21,30 +22,29 @@ endif
 # each compiler job of mmcv takes up to 2 GB of memory
 export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-# $(call timed,TITLE,COMMAND) shows the title, runs the command and shows how long that took
-timed = @echo '$(1)'; start=$$(date +%s); $(2) && seconds=$$(($$(date +%s) - start)) && \
-	printf '      %d:%02d minutes\n' $$((seconds / 60)) $$((seconds % 60)) && \
-	printf '%s\t%d\n' '$(1)' $$seconds >> $(VENV)/setup.tsv
+STEP := @requirements/step.sh $(VENV)
 
-.PHONY: setup demo test lint format docs
+.PHONY: setup demo test lint format docs wheel
 
 setup: $(VENV)/.installed
 
 $(VENV)/.torch: requirements/constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "error: Python 3.10 or newer is needed, this is " + sys.version)'
 	@mkdir -p $(VENV) && rm -f $(VENV)/setup.tsv
-	$(call timed,[1/5] virtual environment in $(VENV),$(PYTHON) -m venv $(VENV) && $(PIP) --upgrade pip setuptools wheel ninja)
-	$(call timed,[2/5] torch and torchvision: about 5 GB on disk,$(PIP) torch torchvision)
+	@$(PYTHON) -m venv $(VENV)
+	$(STEP) '[1/5] pip and setuptools in $(VENV)' $(PIP) --upgrade pip setuptools wheel ninja
+	$(STEP) '[2/5] torch and torchvision: about 5 GB on disk' $(PIP) torch torchvision
 	@touch $@
 
 $(VENV)/.mmcv-ops-$(MMCV_OPS): $(VENV)/.torch requirements/mmcv.txt
 	@rm -f $(VENV)/.mmcv-ops-*
-	$(call timed,[3/5] mmcv $(MMCV_TITLE),$(MMCV) onedl-mmcv)
+	$(STEP) '[3/5] mmcv $(MMCV_TITLE)' $(MMCV) $$(grep ^onedl-mmcv= requirements/mmcv.txt)
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.mmcv-ops-$(MMCV_OPS) setup.py mmdefocus/version.py $(wildcard requirements/*.txt)
-	$(call timed,[4/5] mmdetection and mmpretrain and what the tests need,$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt tests.txt))
-	$(call timed,[5/5] mmdefocus as it is edited,$(PIP) --no-build-isolation --no-deps --editable .)
+	$(STEP) '[4/5] mmdetection, mmpretrain and what the tests need' \
+		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt tests.txt)
+	$(STEP) '[5/5] mmdefocus, editable' $(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
 demo: setup
@@ -63,6 +63,10 @@ format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/clang-format -i $(CPP)
+
+wheel: setup
+	@$(BIN)/python setup.py --quiet bdist_wheel --with-libraries --dist-dir dist
+	@ls -l dist/*.whl
 
 docs: setup
 	@$(PIP) -r requirements/docs.txt
