@@ -5,11 +5,21 @@ under `default_scope='mmdet'` and `default_scope='mmpretrain'` alike.
 """
 
 from mmengine.registry import (
+    DATASETS,
     FUNCTIONS,
     HOOKS,
+    METRICS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
     TRANSFORMS,
 )
 
-__all__ = ['FUNCTIONS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TRANSFORMS']
+__all__ = [
+    'DATASETS',
+    'FUNCTIONS',
+    'HOOKS',
+    'METRICS',
+    'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'TRANSFORMS',
+]

@@ -1,8 +1,17 @@
 """Hooks for training."""
 
 from .aux_head_hook import AuxHeadHook
+from .draw_hook import DrawHook
 from .drop_path_schedule_hook import DropPathScheduleHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .over_focus_hook import OverFocusHook
 
-__all__ = ['AuxHeadHook', 'DropPathScheduleHook', 'EpochSeedHook', 'NonFiniteLossHook']
+__all__ = [
+    'AuxHeadHook',
+    'DrawHook',
+    'DropPathScheduleHook',
+    'EpochSeedHook',
+    'NonFiniteLossHook',
+    'OverFocusHook',
+]

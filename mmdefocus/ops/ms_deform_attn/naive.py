@@ -15,7 +15,7 @@ def naive_ms_deform_attn(
     heads = value.to(wide).transpose(1, 2)  # (B, H, S, C)
     sizes = spatial_shapes.flip(1)  # (width, height)
     ends = sizes.prod(1).cumsum(0)
-    out = 0
+    out = heads.new_zeros(())
     for level in range(len(sizes)):
         size = sizes[level]
         start = ends[level] - size.prod()
