@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+import mmdefocus  # noqa: F401  mmpretrain may need the operators of mmcv that it supplies
+
 
 def load_exploits():
     path = Path(__file__).parent / 'data' / 'exploits.py'
@@ -21,8 +23,6 @@ def exploit(request, tmp_path):
     request.param(path, marker)
     yield SimpleNamespace(path=path, marker=marker)
     assert not marker.exists()
-
-import mmdefocus  # noqa: F401  mmpretrain may need the operators of mmcv that it supplies
 
 
 @pytest.fixture(autouse=True)
