@@ -2,12 +2,14 @@
 # make setup MMCV_OPS=1: the same with all operators of mmcv, which are compiled; 0 goes back
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make test:  lint and the test suite
+# make matrix: the tests on the Pythons of MATRIX, with mmcv's operators and without; hours
 # make wheel: a wheel in dist/ that carries the operators, for machines without a compiler
 # make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint requirements/constraints.txt
+MATRIX ?= python3.10 python3.11 python3.12
 CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # unless told, mmcv stays in $(VENV) as it is
 MMCV_OPS ?= $(if $(wildcard $(VENV)/.mmcv-ops-1),1,0)
@@ -24,7 +26,7 @@ export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 STEP := @requirements/step.sh $(VENV)
 
-.PHONY: setup demo test lint format docs wheel
+.PHONY: setup demo test lint format docs wheel matrix
 
 setup: $(VENV)/.installed
 
@@ -64,8 +66,12 @@ format: setup
 	@$(BIN)/ruff format .
 	@$(BIN)/clang-format -i $(CPP)
 
+matrix:
+	@requirements/matrix.sh $(MATRIX)
+
 wheel: setup
-	@$(BIN)/python setup.py --quiet bdist_wheel --with-libraries --dist-dir dist
+	@rm -rf build/lib build/bdist.*
+	@$(BIN)/python -W ignore setup.py --quiet bdist_wheel --with-libraries --dist-dir dist
 	@ls -l dist/*.whl
 
 docs: setup
