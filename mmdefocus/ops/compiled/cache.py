@@ -41,8 +41,8 @@ def cache_folder() -> Path:
     caches = os.environ.get('XDG_CACHE_HOME', '')
     if os.path.isabs(caches):  # its specification: a relative path counts for nothing
         return Path(caches, 'mmdefocus')
-    home = os.environ.get('HOME')
-    if not os.path.isabs(home or ''):
+    home = os.environ.get('HOME', '')
+    if not os.path.isabs(home):
         raise UntrustedError(f'HOME: expected an absolute path, got {home!r}')
     return Path(home, '.cache', 'mmdefocus')
 
