@@ -31,6 +31,7 @@ Names lead to configs: `mim search mmdefocus --config NAME` where the package is
 `pip install .` (tried with openmim 0.3.9), and from the repository
 
 ```python
+import mmdefocus  # before OpenMMLab, see docs/installation.md
 from mmpretrain.apis.model import ModelHub
 
 ModelHub.register_model_index('model-index.yml', config_prefix='.')
