@@ -7,14 +7,16 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from ..checkpoints.checks import checked_load, pretrained_files
+from .resuming.runner import ExactResume
 
 
-class CheckedRunner(Runner):
+class CheckedRunner(ExactResume, Runner):
     """MMEngine's runner, which refuses what MMEngine lets pass and loses nothing when it does.
 
     Weights of a checkpoint must fit: all of them for a test, a resumed training and a
     pre-trained part, at least some for `load_from`. The config in the work directory is replaced
-    when everything has been built and loaded, not before.
+    when everything has been built and loaded, not before. A resumed training equals an unbroken
+    one, see `ExactResume`.
     """
 
     def load_or_resume(self) -> None:

@@ -4,5 +4,12 @@ from .aux_head_hook import AuxHeadHook
 from .drop_path_schedule_hook import DropPathScheduleHook
 from .epoch_seed_hook import EpochSeedHook
 from .non_finite_loss_hook import NonFiniteLossHook
+from .training_state_hook import TrainingStateHook
 
-__all__ = ['AuxHeadHook', 'DropPathScheduleHook', 'EpochSeedHook', 'NonFiniteLossHook']
+__all__ = [
+    'AuxHeadHook',
+    'DropPathScheduleHook',
+    'EpochSeedHook',
+    'NonFiniteLossHook',
+    'TrainingStateHook',
+]
