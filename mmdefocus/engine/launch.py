@@ -4,6 +4,7 @@ from mmengine.config import Config
 
 from .build import build_runner
 from .config.check import check_data, check_load_from, check_pretrained
+from .distributed import one_message
 
 
 def train(cfg: Config) -> None:
@@ -15,7 +16,8 @@ def train(cfg: Config) -> None:
     check_data(cfg, ('train_dataloader', 'val_dataloader'))
     check_load_from(cfg)
     check_pretrained(cfg)
-    build_runner(cfg).train()
+    with one_message(cfg):
+        build_runner(cfg).train()
 
 
 def test(cfg: Config) -> dict[str, float]:
@@ -26,4 +28,5 @@ def test(cfg: Config) -> dict[str, float]:
     """
     check_data(cfg, ('test_dataloader',))
     check_load_from(cfg)
-    return build_runner(cfg).test()
+    with one_message(cfg):
+        return build_runner(cfg).test()

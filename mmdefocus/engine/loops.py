@@ -1,5 +1,7 @@
 """Training loops that stop after any step and go on from there."""
 
+from collections.abc import Iterator
+
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
@@ -40,6 +42,21 @@ class _ResumableLoop:
         if self.endless:
             return self.batches_done + iteration - self.first_iter
         return iteration - epoch * len(self.dataloader)
+
+    def until_stopped(self, batches: Iterator) -> Iterator:
+        """Yields batches; a signal that has ended the workers as well stops the training.
+
+        Raises:
+            Preempted: If so; the training is saved.
+        """
+        try:
+            yield from batches
+        except RuntimeError:
+            stopper = self.runner.interim_hook
+            if stopper.signals.received is None or self.runner.world_size > 1:
+                raise
+            stopper.save(self.runner, self.epoch, self.iter)
+            stopper.stop(self.runner, self.iter)
 
     def validate_if_due(self, done: int, last: int) -> None:
         """Validates if it is time to, after so many epochs or iterations."""
@@ -82,7 +99,7 @@ class ResumableEpochLoop(_ResumableLoop, EpochBasedTrainLoop):
         self.dataloader.positioned.start_at(self._epoch, first)
         batches = iter(self.dataloader)
         self.take_states()
-        for number, batch in enumerate(batches, first):
+        for number, batch in enumerate(self.until_stopped(batches), first):
             self.run_iter(number, batch)
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
@@ -110,7 +127,7 @@ class ResumableIterLoop(_ResumableLoop, IterBasedTrainLoop):
             self._decide_current_val_interval()
             self.validate_if_due(self._iter, self._max_iters)
         self.dataloader.positioned.start_at(0, self.batches_done)
-        batches = iter(self.dataloader)
+        batches = self.until_stopped(iter(self.dataloader))
         self.take_states()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()

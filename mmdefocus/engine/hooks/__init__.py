@@ -3,6 +3,7 @@
 from .aux_head_hook import AuxHeadHook
 from .drop_path_schedule_hook import DropPathScheduleHook
 from .epoch_seed_hook import EpochSeedHook
+from .interim_checkpoint_hook import InterimCheckpointHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .training_state_hook import TrainingStateHook
 
@@ -10,6 +11,7 @@ __all__ = [
     'AuxHeadHook',
     'DropPathScheduleHook',
     'EpochSeedHook',
+    'InterimCheckpointHook',
     'NonFiniteLossHook',
     'TrainingStateHook',
 ]

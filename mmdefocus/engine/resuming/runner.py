@@ -6,8 +6,10 @@ from pathlib import Path
 
 from mmengine.hooks import Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
+from torch import nn
 
 from ...utils.errors import InputError
+from ..hooks.interim_checkpoint_hook import InterimCheckpointHook
 from ..hooks.training_state_hook import TrainingStateHook
 from ..loops import ResumableEpochLoop, ResumableIterLoop
 from .loader import can_be_positioned
@@ -25,10 +27,22 @@ class ExactResume:
     def register_hooks(
         self, default_hooks: Mapping | None = None, custom_hooks: list[Hook | dict] | None = None
     ) -> None:
-        """Registers the hooks of the config, and the one that carries the state."""
+        """Registers the hooks of the config, the one that carries the state, the one that stops."""
         super().register_hooks(default_hooks, custom_hooks)
         self.state_hook = TrainingStateHook()
         self.register_hook(self.state_hook)
+        if not any(isinstance(hook, InterimCheckpointHook) for hook in self.hooks):
+            self.register_hook(InterimCheckpointHook())
+        self.interim_hook = next(h for h in self.hooks if isinstance(h, InterimCheckpointHook))
+
+    def train(self) -> nn.Module:
+        """Trains, and stops on a signal; see `InterimCheckpointHook`.
+
+        Raises:
+            Preempted: If a signal has stopped the training, which is saved.
+        """
+        with self.interim_hook.signals:
+            return super().train()
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Builds the training loop; one of MMEngine's becomes one that is resumable."""
