@@ -18,26 +18,36 @@ SILENCE = ('gloo', 'Timed out', 'timeout', 'Connection closed', 'Connection rese
 
 def timeout_of(cfg: Mapping) -> timedelta:
     """Returns how long a process waits for another: `env_cfg.dist_cfg.timeout`, in seconds."""
-    settings = (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
-    return timedelta(seconds=settings.get('timeout', TIMEOUT))
+    return timedelta(seconds=_settings(cfg).get('timeout', TIMEOUT))
 
 
 def was_restarted() -> bool:
     """Returns whether torchrun has started this process again after a failure."""
-    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)) > 0
+    return _restarts() > 0
 
 
 def join_processes(cfg: Config) -> None:
-    """Joins the processes of torchrun on a CPU, where MMEngine would look for GPUs.
+    """Joins the processes of torchrun, on a CPU too, where MMEngine would look for GPUs.
 
-    Changes nothing on a GPU, or if the config has another launcher.
+    Changes nothing if the config has another launcher.
     """
-    if cfg.get('launcher') != 'pytorch' or torch.cuda.is_available():
+    if cfg.get('launcher') != 'pytorch':
         return
+    on_gpu = torch.cuda.is_available()
     if not distributed.is_initialized():
-        distributed.init_process_group('gloo', timeout=timeout_of(cfg))
-    wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
-    cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
+        backend = 'gloo'
+        if on_gpu:
+            torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+            backend = _settings(cfg).get('backend', 'nccl')
+        store, rank, world_size = next(distributed.rendezvous('env://', timeout=timeout_of(cfg)))
+        # After a restart the store of torchrun still holds the addresses of dead processes.
+        store = distributed.PrefixStore(f'start{_restarts()}', store)
+        distributed.init_process_group(
+            backend, store=store, rank=rank, world_size=world_size, timeout=timeout_of(cfg)
+        )
+    if not on_gpu:
+        wrapper = dict(cfg.get('model_wrapper_cfg') or dict(type='MMDistributedDataParallel'))
+        cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
 @contextmanager
@@ -73,3 +83,11 @@ def _is_first() -> bool:
         return store.add('mmdefocus/failed', 1) == 1
     except RuntimeError:
         return True
+
+
+def _restarts() -> int:
+    return int(os.environ.get('TORCHELASTIC_RESTART_COUNT', 0))
+
+
+def _settings(cfg: Mapping) -> Mapping:
+    return (cfg.get('env_cfg') or {}).get('dist_cfg') or {}
