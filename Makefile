@@ -1,14 +1,16 @@
 # make setup: a virtual environment with the pinned stack and this package, editable
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make test:  lint and the test suite
+# make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --disable-pip-version-check --quiet --constraint requirements/constraints.txt
+CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # each compiler job of mmcv takes up to 2 GB of memory
 export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: setup demo test lint format
+.PHONY: setup demo test lint format docs
 
 setup: $(VENV)/.installed
 
@@ -36,7 +38,15 @@ test: setup lint
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/clang-format --dry-run --Werror $(CPP)
+	@$(BIN)/mypy
 
 format: setup
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/clang-format -i $(CPP)
+
+docs: setup
+	@$(PIP) -r requirements/docs.txt
+	@$(BIN)/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -c docs . docs/_build/html
+	@echo "docs/_build/html/docs/index.html"

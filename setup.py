@@ -1,18 +1,12 @@
-"""Installs the package `mmdefocus`; what it needs is in requirements/."""
+"""Adds the configs and tools to the package; everything else about it is in pyproject.toml."""
 
-import re
 import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
-
-
-def read_version() -> str:
-    source = (ROOT / 'mmdefocus' / 'version.py').read_text()
-    return re.search(r"__version__ = '(.+)'", source).group(1)
 
 
 class BuildWithModelIndex(build_py):
@@ -31,16 +25,4 @@ class BuildWithModelIndex(build_py):
         shutil.copy(ROOT / 'model-index.yml', folder)
 
 
-setup(
-    name='mmdefocus',
-    version=read_version(),
-    description='De-focus Attention Networks: causal vision backbones for OpenMMLab',
-    long_description=(ROOT / 'README.md').read_text(),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    cmdclass={'build_py': BuildWithModelIndex},
-    python_requires='>=3.10',
-    packages=find_packages(include=['mmdefocus', 'mmdefocus.*']),
-    package_data={'mmdefocus.ops': ['csrc/*', '*/csrc/*', '*/README.md']},
-    install_requires=(ROOT / 'requirements' / 'runtime.txt').read_text().split('\n'),
-)
+setup(cmdclass={'build_py': BuildWithModelIndex})

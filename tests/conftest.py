@@ -1,5 +1,26 @@
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 from mmengine.registry import DefaultScope
+
+
+def load_exploits():
+    path = Path(__file__).parent / 'data' / 'exploits.py'
+    spec = importlib.util.spec_from_file_location('exploits', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.EXPLOITS
+
+
+@pytest.fixture(params=load_exploits(), ids=lambda make: make.__name__)
+def exploit(request, tmp_path):
+    """A checkpoint that runs code elsewhere: its `path`, and the `marker` that it would write."""
+    path, marker = tmp_path / 'exploit.pth', tmp_path / 'marker'
+    request.param(path, marker)
+    yield SimpleNamespace(path=path, marker=marker)
+    assert not marker.exists()
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
 import yaml
+
+from mmdefocus import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,8 +26,24 @@ def test_sources_of_the_kernels_are_there(package):
     assert sources and all((package / path).is_file() for path in sources)
 
 
+def test_type_checkers_are_told_that_the_package_is_typed(package):
+    assert (package / 'py.typed').is_file()
+
+
+def test_metadata_names_version_license_and_requirements(package):
+    header = HeaderParser().parsestr((package.parent / 'mmdefocus.egg-info/PKG-INFO').read_text())
+    assert (header['Name'], header['Version']) == ('mmdefocus', __version__)
+    assert header['License-Expression'] == 'Apache-2.0'
+    assert header['Requires-Python'] == '>=3.10'
+    assert 'torch' in header.get_all('Requires-Dist')
+
+
 def test_mim_finds_every_config_of_the_model_index(package):
     index = yaml.safe_load((package / '.mim/model-index.yml').read_text())
     for metafile in index['Import']:
         models = yaml.safe_load((package / '.mim' / metafile).read_text())['Models']
         assert models and all((package / '.mim' / model['Config']).is_file() for model in models)
+
+
+def test_the_citation_names_this_version():
+    assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == __version__

@@ -48,8 +48,6 @@ def main(args: Namespace) -> None:
         raise InputError(f'OUT: expected a name that ends in .pth, got {args.out}')
     with make_console().status(f'publishing {args.checkpoint}'):
         checkpoint = inference_checkpoint(args.checkpoint)
-        if not checkpoint['state_dict']:
-            raise InputError(f'checkpoint {args.checkpoint}: holds no weights')
         published = publish(checkpoint, args.out)
     for path in published:
         print(f'{path} ({path.stat().st_size / 2**20:.1f} MiB)')

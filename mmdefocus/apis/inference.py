@@ -16,6 +16,7 @@ from mmengine.structures import BaseDataElement
 
 from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
+from ..checkpoints.weights import check_numbers, weights_of
 from ..datasets.transforms import LoadImage
 from ..models.build import build_model
 from ..utils.errors import InputError
@@ -44,9 +45,11 @@ class Predictor(ABC):
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None) -> None:
         init_default_scope(cfg.default_scope)
         content = read_checkpoint(checkpoint)
+        weights = weights_of(content, checkpoint)
+        check_numbers(weights, checkpoint)
         self.model = build_model(cfg)
         with checked_load(self.model, checkpoint, 'nothing'):
-            load_state_dict(self.model, content.get('state_dict', content))
+            load_state_dict(self.model, weights)
         self.model.to(device or get_device()).eval()
         self.classes = _class_names(cfg, content.get('meta') or {})
         self.loader, self.pipeline = _split_pipeline(cfg)

@@ -3,62 +3,60 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from ..utils.errors import InputError
 from .files import read_checkpoint
+from .weights import check_numbers, is_number, tensors_in, unlike_kinds, weights_of
 
+Tolerance = Literal['nothing', 'extra', 'partial']
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
 BACKBONE = 'backbone.'
 
 
-def is_local(path: str) -> bool:
-    """Tells whether a path is on this machine; URLs are left to MMEngine."""
-    return '://' not in path
-
-
 def check_file(path: str, prefix: str | None = None, resume: bool = False) -> None:
-    """Checks that a local checkpoint can be read and holds weights; does not read them.
-
-    Only tensors and plain containers are accepted: a checkpoint is data, never code.
+    """Checks that a checkpoint can be read and holds whole, finite weights.
 
     Args:
-        path: The file.
+        path: The file, or an address, which is fetched.
         prefix: Beginning of the names of the wanted weights, such as 'backbone.'.
         resume: Whether a training is to be resumed from it.
 
     Raises:
-        InputError: If the file does not exist, is cut short, holds something else, or has a format
-            that MMEngine does not read.
+        InputError: If the file does not exist, is damaged, or holds something else.
     """
-    if path.endswith('.safetensors'):
-        raise InputError(f'checkpoint {path}: MMEngine reads no safetensors; give it a .pth file')
     checkpoint = read_checkpoint(path)
-    weights = checkpoint.get('state_dict', checkpoint)
-    names = [name for name, value in weights.items() if isinstance(value, torch.Tensor)]
-    if not names:
-        raise InputError(f'checkpoint {path}: holds no weights; expected a `state_dict`')
-    if prefix and not any(name.startswith(prefix) for name in names):
-        heads = sorted({name.partition('.')[0] for name in names})
+    weights = weights_of(checkpoint, path)
+    check_numbers(weights, path)
+    if prefix and not any(name.startswith(prefix) for name in weights):
+        heads = sorted({name.partition('.')[0] for name in weights})
         raise InputError(
             f'checkpoint {path}: holds no weight under prefix {prefix!r}; its names begin with '
             f'{_some(heads)}'
         )
-    absent = [key for key in RESUME_KEYS if key not in checkpoint]
-    if resume and absent:
+    if resume:
+        _check_resumable(checkpoint, path)
+
+
+def _check_resumable(checkpoint: Mapping[str, Any], path: str) -> None:
+    absent = [key for key in RESUME_KEYS if not isinstance(checkpoint.get(key), Mapping)]
+    if absent:
         raise InputError(
             f'checkpoint {path}: cannot be resumed, it lacks {", ".join(absent)}; to start from '
             'its weights alone, use --cfg-options load_from=…'
         )
+    check_numbers(checkpoint.get('ema_state_dict') or {}, path)
+    if not all(map(is_number, tensors_in(checkpoint['optimizer']))):
+        raise InputError(
+            f'checkpoint {path}: cannot be resumed, the state of its optimizer is NaN; use an '
+            'earlier checkpoint'
+        )
 
 
 @contextmanager
-def checked_load(
-    module: nn.Module, source: str, tolerate: Literal['nothing', 'extra', 'partial']
-) -> Iterator[None]:
+def checked_load(module: nn.Module, source: str, tolerate: Tolerance) -> Iterator[None]:
     """Within it, an incomplete load of the module's weights is an error.
 
     The verdict comes from PyTorch's own bookkeeping, after all conversions that modules do.
@@ -73,13 +71,25 @@ def checked_load(
     Raises:
         InputError: Names the first weights that do not fit, and how many there are.
     """
-    given, misfits = [], []
+    given: list[str] = []
+    misfits: list[str] = []
+    unlike: list[str] = []
 
-    def before(module, state_dict, prefix, metadata, strict, missing, unexpected, messages):
-        nonlocal given, misfits
+    def before(
+        module: nn.Module,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        metadata: Mapping[str, Any],
+        strict: bool,
+        missing: list[str],
+        unexpected: list[str],
+        messages: list[str],
+    ) -> None:
+        nonlocal given, misfits, unlike
         given, misfits = list(state_dict), messages
+        unlike = unlike_kinds(module, state_dict)
 
-    def after(module: nn.Module, keys) -> None:
+    def after(module: nn.Module, keys: Any) -> None:
         # `num_batches_tracked` is absent from old checkpoints, MMEngine overlooks it too.
         missing = [key for key in keys.missing_keys if not key.endswith('num_batches_tracked')]
         misshapen = [_weight_name(message) for message in misfits]
@@ -98,6 +108,7 @@ def checked_load(
                 ('missing', missing),
                 ('unexpected', unexpected),
                 ('of another shape', misshapen),
+                ('integers for floats or the reverse', unlike),
             )
             if names
         ]
@@ -125,12 +136,13 @@ def inference_checkpoint(path: str | Path) -> dict:
     checkpoint has averaged ones, which MMEngine keeps under `state_dict`.
 
     Raises:
-        InputError: See `read_checkpoint`.
+        InputError: If the file cannot be read, or holds no finite weights.
     """
     checkpoint = read_checkpoint(path)
-    weights = checkpoint.get('state_dict', checkpoint)
+    weights = weights_of(checkpoint, path)
+    check_numbers(weights, path)
     return {
-        'meta': checkpoint.get('meta', {}),
+        'meta': meta if isinstance(meta := checkpoint.get('meta'), dict) else {},
         'state_dict': {name: w for name, w in weights.items() if 'aux_fc.' not in name},
     }
 
@@ -138,13 +150,41 @@ def inference_checkpoint(path: str | Path) -> dict:
 def pretrained_files(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:
     """Yields each submodule that starts from a checkpoint by its `init_cfg`, with the path."""
     for child in module.modules():
-        for rule in _rules(getattr(child, 'init_cfg', None)):
-            if rule.get('type') == 'Pretrained':
+        for rule in _rules(child):
+            override = rule.get('override')
+            if is_pretrained(rule):
                 yield child, rule['checkpoint']
+            for inner in override if isinstance(override, list) else [override or {}]:
+                if is_pretrained(inner):
+                    yield getattr(child, inner['name']), inner['checkpoint']
 
 
-def _rules(init_cfg: Mapping | list | None) -> Iterable[Mapping]:
-    return init_cfg if isinstance(init_cfg, list) else [init_cfg or {}]
+def resolve_aliases(module: nn.Module) -> None:
+    """Gives each `init_cfg` of pre-trained weights the type that MMEngine looks for.
+
+    Under another name of the same type, MMEngine would load the weights first and then initialise
+    the parts of the module over them.
+    """
+    for child in module.modules():
+        for rule in _rules(child):
+            if is_pretrained(rule):
+                rule['type'] = 'Pretrained'
+
+
+def is_pretrained(rule: Mapping[str, Any]) -> bool:
+    """Tells whether a rule of `init_cfg` loads a checkpoint, under whatever name."""
+    from mmengine.model import PretrainedInit
+    from mmengine.registry import WEIGHT_INITIALIZERS
+
+    kind = rule.get('type')
+    if isinstance(kind, str) and 'checkpoint' in rule:
+        kind = WEIGHT_INITIALIZERS.get(kind)
+    return isinstance(kind, type) and issubclass(kind, PretrainedInit)
+
+
+def _rules(module: nn.Module) -> list[dict]:
+    rules = getattr(module, 'init_cfg', None) or []
+    return rules if isinstance(rules, list) else [rules]
 
 
 def _inside(module: nn.Module, names: Iterable[str], prefix: str = '') -> list[str]:

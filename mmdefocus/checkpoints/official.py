@@ -68,9 +68,9 @@ def convert(weights: Mapping[str, Tensor], kind: str) -> Conversion:
     backbone = infer_backbone({new: weights[old] for new, old in released.items()})
     shapes = _backbone_shapes(backbone)
     for name in shapes.keys() & released.keys():
-        found, expected = tuple(weights[released[name]].shape), shapes[name]
-        if found != expected:
-            raise ValueError(f'{released[name]}: shape {found} where the others need {expected}')
+        shape, needed = tuple(weights[released[name]].shape), shapes[name]
+        if shape != needed:
+            raise ValueError(f'{released[name]}: shape {shape} where the others need {needed}')
     expected = set(shapes)
     if kind == 'classifier':
         expected |= _head_names(released)

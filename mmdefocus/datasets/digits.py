@@ -162,7 +162,8 @@ def compose_scene(rng: np.random.Generator, scans: Scans, size: int) -> Scene:
         The scene; fewer digits than drawn where no free place was found for one.
     """
     image = paint_ground(rng, size)
-    boxes, chosen = [], []
+    boxes: list[tuple[int, int, int, int]] = []
+    chosen: list[int] = []
     for scan in rng.integers(0, len(scans.labels), rng.integers(1, _MAX_DIGITS + 1)):
         height = rng.uniform(*_DIGIT_HEIGHT) * size
         width = height * rng.uniform(*_DIGIT_ASPECT)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from ..utils.errors import one_line_errors
 from ..utils.memory import keep_freed_memory
+from .distributed import leave_processes
 
 Work = Callable[[Namespace], int | None]
 Main = Callable[..., None]
@@ -37,6 +38,7 @@ def command(
                 add_arguments(parser)
             with one_line_errors():
                 status = work(parser.parse_args(argv))
+            leave_processes()
             if status is not None:
                 raise SystemExit(status)
 

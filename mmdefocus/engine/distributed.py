@@ -50,6 +50,16 @@ def join_processes(cfg: Config) -> None:
         cfg.model_wrapper_cfg = dict(wrapper, device_ids=None)
 
 
+def leave_processes() -> None:
+    """Ends the process group, if there is one.
+
+    Its threads would otherwise meet the end of the interpreter, which now and then aborts a process
+    that has done all its work.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()
+
+
 @contextmanager
 def one_message(cfg: Config) -> Iterator[None]:
     """Lets the first of all processes that fails speak, and the others end without a word.

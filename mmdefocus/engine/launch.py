@@ -4,7 +4,7 @@ from mmengine.config import Config
 
 from .build import build_runner
 from .config.check import check_data, check_load_from, check_pretrained
-from .distributed import one_message
+from .distributed import join_processes, one_message
 
 
 def train(cfg: Config) -> None:
@@ -13,10 +13,11 @@ def train(cfg: Config) -> None:
     Raises:
         InputError: If data or checkpoints are missing or do not fit.
     """
-    check_data(cfg, ('train_dataloader', 'val_dataloader'))
-    check_load_from(cfg)
-    check_pretrained(cfg)
     with one_message(cfg):
+        join_processes(cfg)
+        check_data(cfg, ('train_dataloader', 'val_dataloader'))
+        check_load_from(cfg)
+        check_pretrained(cfg)
         build_runner(cfg).train()
 
 
@@ -26,7 +27,8 @@ def test(cfg: Config) -> dict[str, float]:
     Raises:
         InputError: If data or checkpoint are missing or do not fit.
     """
-    check_data(cfg, ('test_dataloader',))
-    check_load_from(cfg)
     with one_message(cfg):
+        join_processes(cfg)
+        check_data(cfg, ('test_dataloader',))
+        check_load_from(cfg)
         return build_runner(cfg).test()

@@ -1,12 +1,20 @@
 """The runner of the command-line tools."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
-from ..checkpoints.checks import checked_load, pretrained_files
+from ..checkpoints.checks import (
+    Tolerance,
+    check_file,
+    checked_load,
+    pretrained_files,
+    resolve_aliases,
+)
+from ..utils.errors import InputError, one_line
 from .resuming.runner import ExactResume
 
 
@@ -26,15 +34,39 @@ class CheckedRunner(ExactResume, Runner):
             InputError: If the checkpoint does not fit the model.
         """
         training = isinstance(self._train_loop, BaseLoop)
-        tolerate = 'partial' if training and not self._resume else 'nothing'
+        tolerate: Tolerance = 'partial' if training and not self._resume else 'nothing'
         with checked_load(self._bare_model, self._load_from or self.work_dir, tolerate):
             super().load_or_resume()
         super().dump_config()
+
+    def resume(
+        self,
+        filename: str,
+        resume_optimizer: bool = True,
+        resume_param_scheduler: bool = True,
+        map_location: str | Callable = 'default',
+    ) -> None:
+        """Resumes a training.
+
+        Raises:
+            InputError: If the checkpoint is damaged, not finite, or has not what it takes.
+        """
+        check_file(filename, resume=True)
+        try:
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        except InputError:
+            raise
+        except Exception as error:  # each wrong entry fails in its own way
+            raise InputError(
+                f'checkpoint {filename}: cannot be resumed: {type(error).__name__}: '
+                f'{one_line(error)}'
+            ) from error
 
     def dump_config(self) -> None:
         """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
 
     def _init_model_weights(self) -> None:
+        resolve_aliases(self._bare_model)
         with ExitStack() as loads:
             for module, path in pretrained_files(self._bare_model):
                 loads.enter_context(checked_load(module, path, 'extra'))

@@ -4,11 +4,11 @@ It stands here, below `engine`, `apis` and `analysis`, because all three build m
 """
 
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import MODELS, DefaultScope
-from torch import nn
 
 
-def build_model(cfg: Config) -> nn.Module:
+def build_model(cfg: Config) -> BaseModel:
     """Returns the model of a config, on the current device; no weights are loaded.
 
     `data_preprocessor` may stand in the model or beside it. Classes are looked up in

@@ -28,7 +28,7 @@ def custom_operator(
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
     device_types: str | None = None,
     schema: str | None = None,
-) -> Callable[..., Outputs]:
+) -> Callable[..., Any]:
     """Registers `mmdefocus::name` and `mmdefocus::name_backward`; returns the first.
 
     `torch.compile` and `torch.export` take both as they are. There is no second derivative.
@@ -53,7 +53,7 @@ def custom_operator(
     gradients = ', '.join(['Tensor'] * len(tensors))
 
     define = torch.library.custom_op
-    options = {'mutates_args': (), 'device_types': device_types}
+    options: dict[str, Any] = {'mutates_args': (), 'device_types': device_types}
     run = define(f'mmdefocus::{name}', forward, schema=schema, **options)
     run_backward = define(
         f'mmdefocus::{name}_backward',
@@ -64,7 +64,7 @@ def custom_operator(
     run.register_fake(outputs or (lambda first, *_: empty(first)))
     run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in tensors))
 
-    def setup_context(ctx: Any, inputs: tuple, output: Outputs) -> None:
+    def setup_context(ctx: Any, inputs: tuple[object, ...], output: Outputs) -> None:
         ctx.set_materialize_grads(False)  # what is kept has no gradient, and zeros cost memory
         results = output if isinstance(output, tuple) else (output,)
         ctx.save_for_backward(*(inputs[i] for i in tensors), *results[len(results) - kept :])
@@ -73,12 +73,13 @@ def custom_operator(
     def differentiate(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if gradient is None:
             return (None,) * len(types)
+        saved = ctx.saved_tensors  # once, since under recomputation an access takes them out
         arguments = list(ctx.options)
-        for place, tensor in zip(tensors, ctx.saved_tensors, strict=False):
+        for place, tensor in zip(tensors, saved, strict=False):
             arguments[place] = tensor
-        saved = ctx.saved_tensors[len(tensors) :]
+        parts = run_backward(*arguments, *saved[len(tensors) :], gradient)
         found: list[Tensor | None] = [None] * len(types)
-        for place, part in zip(tensors, run_backward(*arguments, *saved, gradient), strict=True):
+        for place, part in zip(tensors, parts, strict=True):
             found[place] = part
         return tuple(found)
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,7 +24,8 @@ def without_autocast(function: Callable[Parameters, Result]) -> Callable[Paramet
 
     @functools.wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        with torch.autocast(args[0].device.type, enabled=False):
+        first: Any = args[0]
+        with torch.autocast(first.device.type, enabled=False):
             return function(*args, **kwargs)
 
     return run

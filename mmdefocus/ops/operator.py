@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -90,7 +90,7 @@ class Operator:
         """The name of the public function."""
         return self.function.__name__
 
-    def run(self, *arguments: object, backend: str = 'auto') -> Tensor:
+    def run(self, *arguments: Any, backend: str = 'auto') -> Tensor:
         """Computes checked arguments with a backend of the operator.
 
         Args:
@@ -198,4 +198,4 @@ def _choose(name: str, backend: str, device: torch.device, suited: tuple[str, ..
 
 # torch.compile takes the name as a constant and does not trace the reasons. This is all that
 # torch.compiler.assume_constant_result does, which would import the whole compiler for it.
-_choose._dynamo_marked_constant = True
+_choose._dynamo_marked_constant = True  # type: ignore[attr-defined]

@@ -32,7 +32,7 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(INTERRUPTED if stopped else 1) from None
 
 
-def explain(error: Exception) -> str | None:
+def explain(error: BaseException) -> str | None:
     """Returns the line that says what is wrong with the input, None for a programming error.
 
     An error in the input is an `InputError`, a missing file, a `FloatingPointError` (which

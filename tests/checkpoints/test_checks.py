@@ -2,10 +2,17 @@ import pickle
 
 import pytest
 import torch
+from mmengine.model import BaseModule, PretrainedInit
 from mmengine.runner import load_checkpoint
+from safetensors.torch import save_file
 from torch import nn
 
-from mmdefocus.checkpoints.checks import check_file, checked_load
+from mmdefocus.checkpoints.checks import (
+    check_file,
+    checked_load,
+    pretrained_files,
+    resolve_aliases,
+)
 from mmdefocus.utils.errors import InputError
 
 
@@ -185,8 +192,48 @@ def test_checks_nothing_after_its_context(path):
     load_checkpoint(model, path)
 
 
-def test_refuses_safetensors_which_mmengine_would_execute_as_a_pickle(tmp_path):
+def test_names_why_safetensors_cannot_be_resumed(tmp_path):
     path = tmp_path / 'weights.safetensors'
-    path.touch()
-    with pytest.raises(InputError, match=r'weights\.safetensors: MMEngine reads no safetensors'):
-        check_file(str(path))
+    save_file(fitting(), path)
+    check_file(str(path))
+    with pytest.raises(InputError, match='cannot be resumed, it lacks meta, optimizer'):
+        check_file(str(path), resume=True)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_names_the_first_weight_that_is_not_finite(path, value):
+    save(path, good=torch.ones(2), bad=torch.tensor([1, value]), worse=torch.tensor(value))
+    with pytest.raises(InputError, match='weight bad is NaN or infinite'):
+        check_file(path)
+
+
+def test_large_weights_are_finite_though_their_sum_is_not(path):
+    save(path, a=torch.full((9,), 3e38), b=torch.full((9,), 6e4, dtype=torch.float16))
+    check_file(path)
+
+
+def test_refuses_integers_as_weights(path):
+    save(path, **{'a.num_batches_tracked': torch.tensor(3), 'a.weight': torch.tensor([3])})
+    with pytest.raises(InputError, match=r'a\.weight is of torch\.int64, expected floating'):
+        check_file(path)
+
+
+def test_names_integers_where_the_module_has_floats(path):
+    module = nn.BatchNorm1d(2)
+    weights = dict(module.state_dict(), running_mean=torch.tensor([1, 2]))
+    save(path, **weights)
+    with (
+        pytest.raises(InputError, match=r'1 integers for floats or the reverse \(running_mean\)'),
+        checked_load(module, path, 'nothing'),
+    ):
+        load_checkpoint(module, path)
+
+
+@pytest.mark.parametrize('kind', ['Pretrained', 'mmengine.Pretrained', PretrainedInit])
+def test_finds_pretrained_parts_under_every_name(kind):
+    rule = dict(type=kind, checkpoint='a.pth')
+    module = BaseModule(init_cfg=dict(rule, override=dict(rule, name='part', checkpoint='b.pth')))
+    module.part = nn.Linear(1, 1)
+    assert list(pretrained_files(module)) == [(module, 'a.pth'), (module.part, 'b.pth')]
+    resolve_aliases(module)
+    assert module.init_cfg['type'] == 'Pretrained'

@@ -50,7 +50,7 @@ def tiny_arch(tiny_archs) -> dict[str, int]:
 
 def build_tiny(family: str, **kwargs: object) -> ImageBackbone:
     sizes = {'arch': TINY_ARCHS[family], 'img_size': 32, 'patch_size': 8}
-    return getattr(models, family)(**{**sizes, **kwargs})
+    return getattr(models.backbones, family)(**{**sizes, **kwargs})
 
 
 @pytest.fixture(params=TINY_ARCHS)

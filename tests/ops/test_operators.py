@@ -1,10 +1,12 @@
 """What all operators share: names, forms, what they refuse. A new one is tested at once."""
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from mmdefocus import ops
 from mmdefocus.ops import available_backends, exportable, operators, replaced
@@ -99,6 +101,24 @@ def test_values_and_gradients_of_the_example_are_those_of_the_naive_backend(name
     arguments = example(name, dtype=torch.float64)
     found = values_and_gradients(name, arguments, backend=backend)
     torch.testing.assert_close(found, values_and_gradients(name, arguments, backend='naive'))
+
+
+@of_available
+def test_a_call_may_be_computed_again_in_the_backward(name, backend):
+    arguments = example(name)
+
+    def gradients(wrap):
+        leaves = {
+            key: value.detach().requires_grad_() if isinstance(value, torch.Tensor) else value
+            for key, value in arguments.items()
+        }
+        call = partial(operators()[name].function, **leaves, backend=backend)
+        wrap(call).sum().backward()
+        return [x.grad for x in leaves.values() if isinstance(x, torch.Tensor)]
+
+    expected = gradients(lambda call: call())
+    found = gradients(lambda call: checkpoint(call, use_reentrant=False))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @of_all

@@ -71,7 +71,10 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
     torch.save({}, 'empty.pth')
     for arguments, message in (
         (('nowhere.pth', 'new/a.pth'), 'checkpoint nowhere.pth: no such file'),
-        (('empty.pth', 'new/a.pth'), 'checkpoint empty.pth: holds no weights'),
+        (
+            ('empty.pth', 'new/a.pth'),
+            'checkpoint empty.pth: holds no weights; expected a `state_dict`',
+        ),
         ((trained, 'new/a.txt'), 'OUT: expected a name that ends in .pth, got new/a.txt'),
     ):
         assert workshop.error('publish_model', *arguments) == message

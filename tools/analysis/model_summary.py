@@ -47,15 +47,23 @@ def main(args: Namespace) -> None:
 
 
 def print_summary(parts: Sequence[Part], title: str) -> None:
-    """Shows a row for each part and their sum."""
+    """Shows a row for each part and their sum, and the sum as a metafile has it."""
     table = make_table('part', 'parameters, M', 'GFLOPs', 'activations, MiB')
     for part in parts:
         table.add_row(part.name, *_cells(part))
     table.add_section()
-    table.add_row('all', *_cells(total(parts)))
+    whole = total(parts)
+    table.add_row('all', *_cells(whole))
     console = make_console()
     console.print(title, highlight=False, soft_wrap=True)
     console.print(table)
+    exact = {
+        'Parameters': whole.parameters,
+        'FLOPs': whole.flops,
+        'Activations': whole.saved_bytes,
+    }
+    line = ', '.join(f'{key}: {number}' for key, number in exact.items() if number is not None)
+    console.print(f'in a metafile: {line}', highlight=False, soft_wrap=True)
 
 
 def total(parts: Sequence[Part]) -> Part:

@@ -125,7 +125,7 @@ def main(args: Namespace) -> None:
         raise
     except ValueError as error:
         raise InputError(f'{args.src}: {error}') from error
-    write_checkpoint(checkpoint, args.dst)
+    write_checkpoint(checkpoint, args.dst, digest=not args.reverse)
     print(f'wrote {args.dst}')
 
 

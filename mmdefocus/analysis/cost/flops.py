@@ -6,6 +6,7 @@ What counts is said in `mmdefocus.ops.operator.Operator.cost`.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -34,12 +35,12 @@ class _KeepInputs(torch.autograd.Function):
     """What a fused kernel keeps for its backward: its inputs; states are computed again."""
 
     @staticmethod
-    def forward(ctx, output_like: int, *args: object) -> Tensor:
+    def forward(ctx: Any, output_like: int, *args: Any) -> Tensor:
         ctx.save_for_backward(*(arg for arg in args if isinstance(arg, Tensor)))
         return torch.empty_like(args[output_like])
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> None:
+    def backward(ctx: Any, gradient: Tensor) -> None:
         raise RuntimeError('operators that are counted compute nothing')
 
 

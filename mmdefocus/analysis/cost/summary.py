@@ -63,7 +63,7 @@ def summarize(model: nn.Module, shape: tuple[int, int]) -> list[Part]:
     Returns:
         A part for every parameter of the model's own and every child with parameters.
     """
-    features = torch.empty(1, 3, *shape, device='meta')
+    features: object = torch.empty(1, 3, *shape, device='meta')
     costs = {}
     for name in CHAIN:
         if isinstance(part := getattr(model, name, None), nn.Module):

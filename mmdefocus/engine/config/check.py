@@ -9,11 +9,14 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.runner import Runner
 
-from ...checkpoints.checks import check_file, is_local
+from ...checkpoints.checks import check_file, is_pretrained
 from ...utils.errors import InputError
 
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
+
+# MMEngine reads such a file as a program; JSON, TXT and CSV files are data.
+PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml')
 
 # Keys that MMEngine reads from a config and that are no arguments of its runner.
 EXTRA_KEYS = (
@@ -55,7 +58,7 @@ def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
 
 
 def check_data(cfg: Config, loaders: Iterable[str]) -> None:
-    """Checks that the data of some loaders exists, and says how to make it if it does not.
+    """Checks that the data of some loaders is data and exists, and says how to make it if not.
 
     The config states the command as `data_preparation`. Without one, the datasets are left to
     themselves: some download their data.
@@ -63,6 +66,8 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
     Raises:
         InputError: Names the path that does not exist or holds nothing.
     """
+    loaders = tuple(loaders)
+    check_no_programs(cfg, loaders)
     how = cfg.get('data_preparation')
     for loader in loaders if how else ():
         for dataset in _datasets(cfg.get(loader)):
@@ -77,25 +82,41 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
                 )
 
 
+def check_no_programs(cfg: Config, loaders: Iterable[str]) -> None:
+    """Checks that no dataset reads a format that can run code: pickle or YAML.
+
+    Raises:
+        InputError: Names the argument and the file.
+    """
+    for loader in loaders:
+        for node in dicts((cfg.get(loader) or {}).get('dataset')):
+            for argument, value in node.items():
+                if isinstance(value, str) and value.lower().endswith(PROGRAM_SUFFIXES):
+                    raise InputError(
+                        f'{loader}.dataset ({node.get("type")}): {argument} {value!r} would be '
+                        'executed while it is read; convert the file to JSON'
+                    )
+
+
 def check_load_from(cfg: Config) -> None:
-    """Checks the checkpoint that a run starts from, if it is a local file.
+    """Checks the checkpoint that a run starts from; one at an address is fetched.
 
     Raises:
         InputError: See `check_file`.
     """
     path = cfg.get('load_from')
-    if path and is_local(path):
+    if path:
         check_file(path, resume=bool(cfg.get('resume')))
 
 
 def check_pretrained(cfg: Config) -> None:
-    """Checks the local files that parts of the model start from (`init_cfg` of `Pretrained`).
+    """Checks the checkpoints that parts of the model start from (`init_cfg` of `Pretrained`).
 
     Raises:
         InputError: See `check_file`.
     """
     for node in dicts(cfg.get('model')):
-        if node.get('type') == 'Pretrained' and is_local(node['checkpoint']):
+        if is_pretrained(node):
             check_file(node['checkpoint'], node.get('prefix'))
 
 
@@ -130,5 +151,5 @@ def _data_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
     values = [('data_root', root), ('ann_file', os.path.join(root, dataset.get('ann_file') or ''))]
     values += [('data_prefix', os.path.join(root, value or '')) for value in prefixes.values()]
     for argument, value in values:
-        if value and is_local(value):
+        if value and '://' not in value:  # what is elsewhere, MMEngine's file backends find
             yield argument, Path(value)

@@ -1,6 +1,7 @@
 """The life of the auxiliary classifier: weighed in training, watched, and not published."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, master_only
@@ -42,11 +43,7 @@ class AuxHeadHook(Hook):
         self._counts = torch.zeros(3)
 
     def before_train(self, runner: Runner) -> None:
-        if _aux_head(runner.model) is None:
-            raise ValueError(
-                'AuxHeadHook: the model has no auxiliary classifier; give DefocusClsHead a '
-                'positive aux_loss_weight or remove the hook'
-            )
+        _aux_head(runner.model)
 
     def before_train_epoch(self, runner: Runner) -> None:
         weight = linear_schedule(self.start, self.end, runner.epoch, runner.max_epochs)
@@ -63,7 +60,7 @@ class AuxHeadHook(Hook):
         data_batch: dict | tuple | list | None = None,
         outputs: list | None = None,
     ) -> None:
-        for sample in outputs:
+        for sample in outputs or ():
             if 'aux_pred_label' in sample:
                 truth = sample.gt_label
                 hits = (truth == sample.pred_label).any(), (truth == sample.aux_pred_label).any()
@@ -88,6 +85,12 @@ class AuxHeadHook(Hook):
             write_checkpoint(inference_checkpoint(last), destination)
 
 
-def _aux_head(model: nn.Module) -> nn.Module | None:
-    heads = (m for m in model.modules() if getattr(m, 'aux_fc', None) is not None)
-    return next(heads, None)
+def _aux_head(model: nn.Module) -> Any:
+    """Returns the head, whose weight of the loss is a float among its attributes."""
+    for module in model.modules():
+        if getattr(module, 'aux_fc', None) is not None:
+            return module
+    raise ValueError(
+        'AuxHeadHook: the model has no auxiliary classifier; give DefocusClsHead a '
+        'positive aux_loss_weight or remove the hook'
+    )

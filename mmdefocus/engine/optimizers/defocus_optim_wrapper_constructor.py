@@ -1,6 +1,6 @@
 """Weight decay on the parameters that should shrink, and on no others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
@@ -72,8 +72,8 @@ def _undecayed(model: nn.Module) -> Iterator[int]:
     """Yields the identities of the parameters that must not shrink to zero."""
     yield from (id(param) for param in model.parameters() if param.ndim <= 1)
     for module in model.modules():
-        if hasattr(module, 'no_weight_decay'):
-            yield from (id(module.get_parameter(name)) for name in module.no_weight_decay())
+        names: Iterable[str] = getattr(module, 'no_weight_decay', tuple)()
+        yield from (id(module.get_parameter(name)) for name in names)
 
 
 def _merge(groups: list[dict]) -> list[dict]:

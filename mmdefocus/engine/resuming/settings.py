@@ -96,7 +96,7 @@ def _groups(runner: Runner) -> Iterator[dict]:
     wrapper = runner.optim_wrapper
     wrappers = wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]
     for each in wrappers:
-        yield from each.optimizer.param_groups
+        yield from each.param_groups
 
 
 def _schedules(runner: Runner) -> Iterator[_ParamScheduler]:

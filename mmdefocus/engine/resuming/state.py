@@ -35,6 +35,8 @@ def training_state(
         gradients={n: p.grad.detach().cpu() for n, p in parameters if p.grad is not None},
     )
     return dict(
+        epoch=epoch,
+        iteration=iteration,
         by_epoch=not loop.endless,
         batches=loop.batches_at(epoch, iteration),
         batches_per_epoch=len(loop.dataloader),
@@ -66,6 +68,8 @@ def restore(runner: Runner, state: Mapping, name: str) -> None:
             f'config asks for an {kinds[1]}-based one; keep train_cfg.by_epoch, or start from '
             'the weights alone: load_from without resume'
         )
+    # `meta` of MMEngine's FlexibleRunner is one step ahead after a validation.
+    loop._epoch, loop._iter = state['epoch'], state['iteration']
     loop.batches_done = _batches(state, total, len(loop.dataloader), name)
     if not loop.endless:
         loop._iter = loop.epoch * len(loop.dataloader) + loop.batches_done

@@ -1,5 +1,7 @@
 """The classifier of the CLS token, with an auxiliary loss on the image tokens."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.evaluation import Accuracy
@@ -77,6 +79,8 @@ class DefocusClsHead(ClsHead):
     def forward_aux(self, feats: Features) -> Tensor:
         """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
         _, tokens = unpack_tokens(feats)
+        if self.aux_fc is None:
+            raise ValueError('aux_loss_weight: expected more than 0 for auxiliary logits')
         if self.aux_target == 'tokens':
             return self.aux_fc(tokens)
         *hidden, last = self.aux_fc if isinstance(self.aux_fc, nn.Sequential) else [self.aux_fc]
@@ -152,7 +156,7 @@ def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int)
     )
 
 
-def _accept_published_weights(head: DefocusClsHead, incompatible_keys: tuple) -> None:
+def _accept_published_weights(head: DefocusClsHead, incompatible_keys: Any) -> None:
     """Accepts weights published for inference, which lack the auxiliary classifier.
 
     The auxiliary classifier then keeps its initial values: right for training, and left out of

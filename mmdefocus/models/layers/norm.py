@@ -38,6 +38,8 @@ class RMSNorm(nn.RMSNorm):
         eps: Added to the mean square.
     """
 
+    eps: float
+
     def __init__(self, num_features: int, eps: float = 1e-5) -> None:
         super().__init__(num_features, eps=eps)
 

@@ -1,7 +1,7 @@
 """The Mamba mixer with a learnable bandpass filter (Eq. 9); `reference.py` is its plain form."""
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -146,7 +146,8 @@ class MambaMixer(Mixer):
 
     def convolve(self, u: Tensor) -> Tensor:
         """Applies the causal convolution and SiLU to `(B, L, D)`."""
-        return causal_conv1d(u, self.conv1d.weight.squeeze(1), self.conv1d.bias)
+        weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
+        return causal_conv1d(u, weight, bias)
 
     def prepare(self, u: Tensor) -> ScanInputs:
         """Turns u `(B, L, D)`, a half of the input projection, into the inputs of the scan."""

@@ -16,7 +16,8 @@ def reference_mamba_mixer(mixer: MambaMixer, tokens: Tensor) -> Tensor:
     Raises:
         ValueError: If the mixer has another filter.
     """
-    if mixer.decay is None or mixer.rope is None or not mixer.time_step_rank:
+    bias = mixer.conv1d.bias
+    if mixer.decay is None or mixer.rope is None or bias is None or not mixer.time_step_rank:
         raise ValueError("mixer: expected decay='data_dependent' and a rotary embedding")
     batch, length, _ = tokens.shape
     inner, states, width = len(mixer.D), mixer.state_size, mixer.conv1d.kernel_size[0]
@@ -24,7 +25,7 @@ def reference_mamba_mixer(mixer: MambaMixer, tokens: Tensor) -> Tensor:
     # u is what the mixer reads, z gates what it says
     u, z = (tokens @ mixer.in_proj.weight.mT).chunk(2, dim=-1)  # (B, L, D), (B, L, D)
     past = F.pad(u, (0, 0, width - 1, 0)).unfold(1, width, 1)  # (B, L, D, K)
-    u = (past * mixer.conv1d.weight.squeeze(1)).sum(-1) + mixer.conv1d.bias  # (B, L, D)
+    u = (past * mixer.conv1d.weight.squeeze(1)).sum(-1) + bias  # (B, L, D)
     u = F.silu(u)  # (B, L, D)
 
     # time steps, and input and output projections of the state, all from the token

@@ -170,7 +170,7 @@ private:
         const Row<T> a = rate[of_panel(p) + n];
         Row<T> h = state[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
+        const Row<T>*d = delta.data(), *x = input.data();
         for (int64_t t = 0; t < chunk.count; ++t) {
             h = vexp2(d[t] * a) * h + x[t] * B_n[t];
             y[t] = y[t] + h * C_n[t];
@@ -212,8 +212,8 @@ private:
                            Tape& tape) const {
         const Row<T> a = rate[of_panel(p) + n];
         const T* B_n = B.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
-        Row<T> *decay = tape.decay.data(), *states = tape.h.data();
+        const Row<T>*d = delta.data(), *x = input.data();
+        Row<T>*decay = tape.decay.data(), *states = tape.h.data();
         Row<T> h = kept_at(chunk, p)[n];
         for (int64_t t = 0; t < chunk.count; ++t) {
             states[t] = h;
@@ -229,10 +229,10 @@ private:
                         const Row<T>* dy, Tape& tape) {
         const Row<T> a = rate[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
-        const Row<T> *d = delta.data(), *x = input.data();
-        const Row<T> *decay = tape.decay.data(), *states = tape.h.data();
-        Row<T> *dinput = tape.dinput.data(), *ddelta = tape.ddelta.data();
-        Vec<T> *dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
+        const Row<T>*d = delta.data(), *x = input.data();
+        const Row<T>*decay = tape.decay.data(), *states = tape.h.data();
+        Row<T>*dinput = tape.dinput.data(), *ddelta = tape.ddelta.data();
+        Vec<T>*dB = tape.dB.data() + n * sizes.chunk, *dC = tape.dC.data() + n * sizes.chunk;
         Row<T> carry = state[of_panel(p) + n], dA = tape.dA[of_panel(p) + n], h = last_h;
         for (int64_t t = chunk.count - 1; t >= 0; --t) {
             const Row<T> g = carry + dy[t] * C_n[t];

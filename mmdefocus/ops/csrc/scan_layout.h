@@ -64,9 +64,7 @@ struct Block {
     int64_t image, first, width;  // panels from `first` on
     Row<T>* rows;
 
-    Panel<T> panel(int64_t i) const {
-        return {image, (first + i) * Row<T>::lanes, sizes.channels};
-    }
+    Panel<T> panel(int64_t i) const { return {image, (first + i) * Row<T>::lanes, sizes.channels}; }
     Row<T>& row(int64_t i, int64_t t) const { return rows[i * sizes.chunk + t]; }
 };
 

@@ -55,10 +55,12 @@ struct Simd<double> {
     // Taylor coefficients ln(2)^k / k!, whose rest is below 1 unit in the last place
     static constexpr int degree = 13;
     static constexpr double coefficients[degree + 1] = {
-        1.3691488853904129e-12, 2.5678435993488205e-11, 4.4455382718708115e-10,
-        7.0549116208011233e-9,  1.0178086009239700e-7,  1.3215486790144309e-6,
-        1.5252733804059840e-5,  1.5403530393381610e-4,  1.3333558146428443e-3,
-        9.6181291076284772e-3,  5.5504108664821580e-2,  2.4022650695910071e-1,
+        1.3691488853904129e-12, 2.5678435993488205e-11,
+        4.4455382718708115e-10, 7.0549116208011233e-9,
+        1.0178086009239700e-7,  1.3215486790144309e-6,
+        1.5252733804059840e-5,  1.5403530393381610e-4,
+        1.3333558146428443e-3,  9.6181291076284772e-3,
+        5.5504108664821580e-2,  2.4022650695910071e-1,
         6.9314718055994531e-1,  1.};
 };
 
@@ -124,18 +126,18 @@ MMDEFOCUS_INLINE void store_whole(T* to, const Row<T, W>& row) {
     unrolled<W>([&](int i) { vectors[i] = row.part[i]; });
 }
 
-#define MMDEFOCUS_ROW_OPERATOR(OP)                                              \
-    template <typename T, int W>                                                \
-    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, const Row<T, W>& b) {      \
-        Row<T, W> c;                                                            \
-        for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b.part[i];         \
-        return c;                                                               \
-    }                                                                           \
-    template <typename T, int W>                                                \
-    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, T b) {                     \
-        Row<T, W> c;                                                            \
-        for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b;                 \
-        return c;                                                               \
+#define MMDEFOCUS_ROW_OPERATOR(OP)                                                   \
+    template <typename T, int W>                                                     \
+    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, const Row<T, W>& b) { \
+        Row<T, W> c;                                                                 \
+        for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b.part[i];              \
+        return c;                                                                    \
+    }                                                                                \
+    template <typename T, int W>                                                     \
+    MMDEFOCUS_INLINE Row<T, W> operator OP(const Row<T, W>& a, T b) {                \
+        Row<T, W> c;                                                                 \
+        for (int i = 0; i < W; ++i) c.part[i] = a.part[i] OP b;                      \
+        return c;                                                                    \
     }
 MMDEFOCUS_ROW_OPERATOR(+)
 MMDEFOCUS_ROW_OPERATOR(-)

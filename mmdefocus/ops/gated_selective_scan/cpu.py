@@ -1,5 +1,7 @@
 """Scan and epilogue in one pass over memory each way; see csrc/gated_selective_scan.cpp."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ def cpu_gated_selective_scan(x: GatedScan) -> Tensor:
     return out.to(x.u.dtype)
 
 
-def _outputs(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
+def _outputs(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     x, keep = GatedScan(*arguments[:-1]), arguments[-1]
     return _allocated(x, _sizes(x), keep)
 
@@ -38,7 +40,7 @@ def _allocated(x: GatedScan, sizes: Sizes, keep: bool) -> tuple[Tensor, Tensor, 
     return empty_contiguous(x.u), y, x.A.new_empty(sizes.kept_shape if keep else 0)
 
 
-def _forward(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
+def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the output and, to `keep` for the backward, that of the scan and some states."""
     x, keep = GatedScan(*arguments[:-1]), arguments[-1]
     sizes = _sizes(x)
@@ -48,7 +50,7 @@ def _forward(*arguments: object) -> tuple[Tensor, Tensor, Tensor]:
     return out, y, kept
 
 
-def _backward(*arguments: object) -> tuple[Tensor, ...]:
+def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     *fields, _, y, kept, dout = arguments
     x = GatedScan(*fields)
     sizes = _sizes(x)

@@ -7,7 +7,7 @@ C are copied; it takes at most 256 states, and no float64.
 
 import functools
 import importlib
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ MAX_STATES = 256
 
 
 @functools.cache
-def _module() -> ModuleType | str:
+def _module() -> Any:
     """Returns the compiled module, or the reason why there is none."""
     try:
         return importlib.import_module('selective_scan_cuda')

@@ -7,10 +7,11 @@ chunk from the end (derivation in README.md). No `(B, L, D, N)` tensor exists at
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 from ..numerics import wide_dtype, without_autocast
 
@@ -52,9 +53,7 @@ def _chunk_states(
 
 class _ChunkedScan(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: FunctionCtx, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
-    ) -> Tensor:
+    def forward(ctx: Any, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
         dtype = wide_dtype(u.dtype)
         rates = A.to(dtype)
         state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
@@ -72,7 +71,7 @@ class _ChunkedScan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, dy: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
         return _backward(dy, *ctx.saved_tensors)
 
 

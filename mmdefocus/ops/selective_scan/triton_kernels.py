@@ -165,7 +165,7 @@ def scan_backward(
         before = ()
         for i in tl.static_range(HALF):
             t = start + i
-            before += (h,)
+            before += (h,)  # type: ignore[assignment]  # it grows as the loop is unrolled
             u_t = tl.load(u + t * u_l, in_d & (t < L), 0).to(wide)
             delta_t = tl.load(delta + t * delta_l, in_d & (t < L), 0).to(wide)
             dy_t = tl.load(dy + t * dy_l, in_d & (t < L), 0).to(wide)

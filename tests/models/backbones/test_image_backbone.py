@@ -131,7 +131,7 @@ def test_weights_of_another_family_or_size_are_refused_in_one_line(
 ):
     model = torch.nn.ModuleDict({'backbone': build()})
     others = [
-        getattr(models, family)(arch, img_size=32, patch_size=8)
+        getattr(models.backbones, family)(arch, img_size=32, patch_size=8)
         for family, arch in tiny_archs.items()
         if family != type(model.backbone).__name__
     ]
