@@ -9,7 +9,15 @@ from mmengine.registry import (
     HOOKS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
+    STRATEGIES,
     TRANSFORMS,
 )
 
-__all__ = ['FUNCTIONS', 'HOOKS', 'MODELS', 'OPTIM_WRAPPER_CONSTRUCTORS', 'TRANSFORMS']
+__all__ = [
+    'FUNCTIONS',
+    'HOOKS',
+    'MODELS',
+    'OPTIM_WRAPPER_CONSTRUCTORS',
+    'STRATEGIES',
+    'TRANSFORMS',
+]

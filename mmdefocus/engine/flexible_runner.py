@@ -1,7 +1,5 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
-import inspect
-
 import torch
 from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
 from mmengine.model import is_model_wrapper
@@ -40,10 +38,6 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         if isinstance(self.strategy, FSDPStrategy):
             # Once in pieces, every parameter is a vector, and none would have weight decay.
             self.optim_wrapper = build_optim_wrapper(self.model, self.optim_wrapper)
-            optimizer = self.optim_wrapper.optimizer
-            # MMEngine passes all of these to the class, which has not chosen all of them itself.
-            arguments = inspect.signature(type(optimizer)).parameters
-            optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k in arguments}
         return super().train()
 
     def test(self) -> dict[str, float]:
@@ -86,6 +80,9 @@ def place_on_cpu(strategy: BaseStrategy) -> None:
         return
     if isinstance(strategy, FSDPStrategy):
         place = dict(type='MMFullyShardedDataParallel', device_id=torch.device('cpu'))
+        # PyTorch would not copy what is on the CPU, and then free it.
+        for kept in (strategy.state_dict_config, strategy.optim_state_dict_config):
+            kept.offload_to_cpu = False
     else:
         place = dict(type='MMDistributedDataParallel', device_ids=None)
     strategy.model_wrapper = {**place, **(strategy.model_wrapper or {})}
