@@ -1,5 +1,5 @@
 # DeepSpeed's ZeRO, stage 2: optimizer states and gradients are sharded over all GPUs.
-_base_ = './defocus-mamba-large_32xb128_in21k-192px.py'
+_base_ = '../imagenet/defocus-mamba-large_32xb128_in21k-192px.py'
 
 runner_type = 'FlexibleRunner'
 strategy = dict(

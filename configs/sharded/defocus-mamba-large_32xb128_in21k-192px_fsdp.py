@@ -1,5 +1,5 @@
 # Parameters, gradients and optimizer states are sharded, block by block, over all GPUs.
-_base_ = './defocus-mamba-large_32xb128_in21k-192px.py'
+_base_ = '../imagenet/defocus-mamba-large_32xb128_in21k-192px.py'
 
 runner_type = 'FlexibleRunner'
 strategy = dict(
