@@ -5,8 +5,10 @@ under `default_scope='mmdet'` and `default_scope='mmpretrain'` alike.
 """
 
 from mmengine.registry import (
+    DATASETS,
     FUNCTIONS,
     HOOKS,
+    METRICS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
     STRATEGIES,
@@ -14,8 +16,10 @@ from mmengine.registry import (
 )
 
 __all__ = [
+    'DATASETS',
     'FUNCTIONS',
     'HOOKS',
+    'METRICS',
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
     'STRATEGIES',

@@ -1,9 +1,9 @@
 import importlib.util
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from mmengine.registry import DefaultScope
 
 
 def load_exploits():
@@ -25,7 +25,15 @@ def exploit(request, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_default_scope():
-    """A runner leaves its scope behind, in which the next test would look for its classes."""
-    DefaultScope._instance_dict.clear()
+    """Clears the default scope of a runner, in which the next test would look for its classes.
+
+    Nothing is imported for it: tests/ops runs where MMEngine is not installed.
+    """
+    _clear_default_scope()
     yield
-    DefaultScope._instance_dict.clear()
+    _clear_default_scope()
+
+
+def _clear_default_scope():
+    if 'mmengine.registry' in sys.modules:
+        sys.modules['mmengine.registry'].DefaultScope._instance_dict.clear()

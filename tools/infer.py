@@ -5,6 +5,7 @@ OUT/pictures holds the images with what was found. Exits with 1 if an image coul
 others are done all the same.
 """
 
+import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -12,13 +13,13 @@ from rich.console import Console
 from rich.progress import track
 
 from mmdefocus.apis.inference import Predictor, build_predictor
+from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.errors import InputError, one_line
 from mmdefocus.utils.files import replacing, write_json
-
-SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,22 +38,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
 
 
-def find_images(path: Path) -> list[Path]:
-    """Returns a file, or the images of a folder in the order of their names.
-
-    Raises:
-        InputError: If there is none.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f'{path}: no such file or folder')
-    images = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not images:
-        raise InputError(f'{path}: no image in this folder; expected {", ".join(SUFFIXES)}')
-    return images
-
-
 def predict(images: list[Path], predictor: Predictor, out: Path, console: Console) -> list[dict]:
     """Predicts and draws one image after the other.
 
@@ -63,27 +48,41 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
     try:
         for path in track(images, 'images', console=console):
             try:
-                image, sample = predictor(path)
-            except InputError as error:
-                console.print(f'error: {error}', highlight=False, markup=False, soft_wrap=True)
-                failed.append({'image': str(path), 'error': str(error)})
-                continue
-            height, width = image.shape[:2]
-            size = {'width': width, 'height': height}
-            done.append({'image': str(path), **size, **predictor.describe(sample)})
-            # What OpenCV reads it also writes, under the suffix that says the format.
-            suffix = '' if path.suffix.lower() in SUFFIXES else '.png'
-            with replacing(out / 'pictures' / f'{path.name}{suffix}') as picture:
-                predictor.draw(image, sample, picture)
+                done.append(predict_one(path, predictor, out))
+            # One file, whatever is wrong with it, does not stop the others.
+            except Exception as error:
+                if os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
+                    raise
+                message = (
+                    one_line(error)
+                    if isinstance(error, InputError)
+                    else (f'{path}: {type(error).__name__}: {one_line(error)}')
+                )
+                console.print(f'error: {message}', highlight=False, markup=False, soft_wrap=True)
+                failed.append({'image': str(path), 'error': message})
     finally:
         write_json({'predictions': done, 'failed': failed}, out / 'predictions.json')
     return failed
 
 
+def predict_one(path: Path, predictor: Predictor, out: Path) -> dict:
+    """Predicts and draws one image; returns its path, size and predictions."""
+    image, sample = predictor(path)
+    height, width = image.shape[:2]
+    with replacing(out / 'pictures' / picture_name(path.name)) as picture:
+        predictor.draw(image, sample, picture)
+    return {
+        'image': str(path),
+        'width': width,
+        'height': height,
+        **predictor.describe(sample),
+    }
+
+
 @command(add_arguments)
 def main(args: Namespace) -> int:
     """Predicts all images; returns 1 if one of them could not be read."""
-    images = find_images(args.images)
+    images = images_of(args.images)
     with config_of(args, 'model', 'test_dataloader') as cfg:
         predictor = build_predictor(cfg, args.checkpoint, args.device)
     predictor.score_threshold = args.score_thr

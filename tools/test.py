@@ -23,6 +23,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw the predictions beside the ground truth here'
     )
+    parser.add_argument(
+        '--skip-data-check', action='store_true', help='do not read the data before testing'
+    )
 
 
 @command(add_arguments)
@@ -34,7 +37,7 @@ def main(args: Namespace) -> None:
         cfg.load_from, cfg.resume = args.checkpoint, False
         if args.show_dir:
             draw_to(cfg, args.show_dir)
-        metrics = test(cfg)
+        metrics = test(cfg, look_at_data=not args.skip_data_check)
     if args.out and is_main_process():
         write_json(metrics, args.out)
 

@@ -35,6 +35,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
     )
+    parser.add_argument(
+        '--skip-data-check', action='store_true', help='do not read the data before training'
+    )
 
 
 @command(add_arguments)
@@ -49,7 +52,7 @@ def main(args: Namespace) -> None:
             enable_amp(cfg)
         if args.auto_scale_lr:
             enable_auto_scale_lr(cfg)
-        train(cfg)
+        train(cfg, look_at_data=not args.skip_data_check)
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 # What the package adds to any OpenMMLab runtime. It goes beside a base of mmdet or mmpretrain that
 # brings its own runtime; `default_runtime.py` has both.
 custom_imports = dict(
-    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
+    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets', 'mmdefocus.evaluation'],
     allow_failed_imports=False,
 )
 

@@ -71,7 +71,7 @@ train_pipeline = [
 # mmdet's DetInferencer looks for `LoadImageFromFile` by its name.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(img_size, img_size), keep_ratio=True),
+    dict(type='ResizeToPixels', scale=(img_size, img_size), keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(
         type='PackDetInputs',
@@ -83,6 +83,7 @@ train_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
+        type='CocoByName',
         metainfo=dict(classes=classes),
         data_root=data_root,
         ann_file='annotations/train.json',
@@ -95,6 +96,7 @@ val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
+        type='CocoByName',
         metainfo=dict(classes=classes),
         data_root=data_root,
         ann_file='annotations/val.json',
@@ -103,10 +105,8 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
-test_evaluator = dict(
-    ann_file=data_root + 'annotations/val.json', outfile_prefix=work_dir + '/predictions'
-)
+val_evaluator = dict(type='CocoMetricByName', ann_file=data_root + 'annotations/val.json')
+test_evaluator = dict(val_evaluator, outfile_prefix=work_dir + '/predictions')
 
 optim_wrapper = dict(
     constructor='DefocusOptimWrapperConstructor',

@@ -26,7 +26,19 @@ train_dataloader = dict(
     ),
 )
 
-optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(fused=True))
+# The gradient norm is bounded as for the De-focus models.
+optim_wrapper = dict(
+    type='BFloat16OptimWrapper', optimizer=dict(fused=True), clip_grad=dict(max_norm=20.0)
+)
+# mmpretrain's last rate is one number for all groups, whatever their `lr_mult`.
+cosine = dict(
+    type='CosineAnnealingLR',
+    eta_min_ratio=1e-2,
+    by_epoch=True,
+    begin=20,
+    convert_to_iter_based=True,
+)
+param_scheduler = [_base_.param_scheduler[0], cosine]
 custom_hooks = [
     dict(type='NonFiniteLossHook'),
     dict(type='EpochSeedHook'),

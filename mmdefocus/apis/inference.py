@@ -1,10 +1,10 @@
 """Predictions for single images, by the model and the test pipeline of a config."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -17,12 +17,13 @@ from mmengine.structures import BaseDataElement
 from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
 from ..checkpoints.weights import check_numbers, weights_of
+from ..datasets.config_parts import compare_classes, declared_classes, leaves, type_name
 from ..datasets.transforms import LoadImage
+from ..evaluation.drawing import draw_boxes, draw_class
 from ..models.build import build_model
 from ..utils.errors import InputError
 
 TOP = 5
-SMALLEST_PICTURE = 224  # pixels; the label would cover a smaller one
 
 
 class Predictor(ABC):
@@ -51,8 +52,20 @@ class Predictor(ABC):
         with checked_load(self.model, checkpoint, 'nothing'):
             load_state_dict(self.model, weights)
         self.model.to(device or get_device()).eval()
-        self.classes = _class_names(cfg, content.get('meta') or {})
+        self.classes = _class_names(cfg, checkpoint, content)
         self.loader, self.pipeline = _split_pipeline(cfg)
+
+    def load(self, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+        """Returns the image, BGR `(H, W, 3)`, and a batch of it as the pipeline makes it.
+
+        Raises:
+            InputError: If the file holds no whole image.
+        """
+        if not path.is_file():
+            raise InputError(f'{path}: no regular file')
+        loaded = self.loader({'img_path': str(path), 'img_id': 0})
+        image = loaded['img']
+        return image, pseudo_collate([self.pipeline(loaded)])
 
     @torch.inference_mode()
     def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
@@ -61,9 +74,8 @@ class Predictor(ABC):
         Raises:
             InputError: If the file holds no whole image.
         """
-        loaded = self.loader({'img_path': str(path), 'img_id': 0})
-        image = loaded['img']
-        (sample,) = self.model.test_step(pseudo_collate([self.pipeline(loaded)]))
+        image, batch = self.load(path)
+        (sample,) = self.model.test_step(batch)
         return image, sample.cpu()
 
     @abstractmethod
@@ -94,16 +106,7 @@ class Classifier(Predictor):
 
     def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
         """Writes the image with its class, not smaller than 224 pixels."""
-        from mmpretrain.visualization import UniversalVisualizer
-
-        UniversalVisualizer().visualize_cls(
-            mmcv.bgr2rgb(image),
-            sample,
-            classes=self.classes or None,
-            draw_gt=False,
-            resize=max(SMALLEST_PICTURE, min(image.shape[:2])),
-            out_file=str(path),
-        )
+        draw_class(image, sample, self.classes, path)
 
 
 class Detector(Predictor):
@@ -123,18 +126,7 @@ class Detector(Predictor):
 
     def draw(self, image: np.ndarray, sample: BaseDataElement, path: Path) -> None:
         """Writes the image with the boxes above the threshold."""
-        from mmdet.visualization import DetLocalVisualizer
-
-        visualizer = DetLocalVisualizer()
-        visualizer.dataset_meta = {'classes': self.classes or None, 'palette': 'random'}
-        visualizer.add_datasample(
-            path.stem,
-            mmcv.bgr2rgb(image),
-            sample,
-            draw_gt=False,
-            pred_score_thr=self.score_threshold,
-            out_file=str(path),
-        )
+        draw_boxes(image, sample, self.classes, path, self.score_threshold)
 
 
 KINDS = {'mmdet': Detector, 'mmpretrain': Classifier}
@@ -154,24 +146,30 @@ def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> 
     return KINDS[scope](cfg, checkpoint, device)
 
 
-def _class_names(cfg: Config, meta: dict) -> tuple[str, ...]:
-    """Returns the names that the checkpoint, the config or the class of the dataset knows."""
-    dataset = cfg.test_dataloader.dataset
-    dataset_class = DATASETS.get(dataset.type)
-    for known in (
-        meta.get('dataset_meta'),
-        dataset.get('metainfo'),
-        getattr(dataset_class, 'METAINFO', None),
-    ):
-        if known and known.get('classes'):
-            return tuple(known['classes'])
-    return ()
+def _class_names(cfg: Config, path: str, checkpoint: Mapping) -> tuple[str, ...]:
+    """Returns the names that the checkpoint, the config or the class of the dataset knows.
+
+    Raises:
+        InputError: If the checkpoint and the config name other classes.
+    """
+    dataset = _first_dataset(cfg)
+    declared = declared_classes(dataset)
+    compare_classes(path, checkpoint, 'test_dataloader.dataset', declared)
+    kind = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    names = meta.get('classes') or declared or getattr(kind, 'METAINFO', {}).get('classes')
+    return tuple(names or ())
+
+
+def _first_dataset(cfg: Config) -> Mapping:
+    """Returns the dataset of the test, the first of several inside a wrapper."""
+    return next(leaves(cfg.test_dataloader.dataset))
 
 
 def _split_pipeline(cfg: Config) -> tuple[LoadImage, Compose]:
     """Returns the loader, one that names broken files, and the steps between it and the model."""
-    steps = [dict(step) for step in cfg.test_dataloader.dataset.pipeline]
-    names = [str(step['type']).rpartition('.')[2] for step in steps]
+    steps = [dict(step) for step in _first_dataset(cfg).get('pipeline', ())]
+    names = [type_name(step['type']) for step in steps]
     first = next((i for i, name in enumerate(names) if name.startswith('LoadImage')), None)
     if first is None:
         raise InputError(

@@ -1,5 +1,17 @@
-"""What mmdet and mmpretrain do not have for data."""
+"""What mmdet and mmpretrain do not have for data; registered where those are installed."""
+
+from importlib.util import find_spec
 
 from . import transforms
 
 __all__ = ['transforms']
+
+if find_spec('mmdet') is not None:
+    from .coco import CocoByName
+
+    __all__ += ['CocoByName']
+
+if find_spec('mmpretrain') is not None:
+    from .folders import FoldersByName
+
+    __all__ += ['FoldersByName']

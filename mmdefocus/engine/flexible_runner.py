@@ -1,5 +1,7 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
+from collections.abc import Mapping
+
 import torch
 from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
 from mmengine.model import is_model_wrapper
@@ -7,6 +9,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.utils.data import DataLoader
 
 from ..checkpoints.checks import (
     Tolerance,
@@ -18,6 +21,7 @@ from ..checkpoints.checks import (
 from ..checkpoints.mmengine_loader import load_from_mmdefocus
 from ..utils.errors import InputError
 from .resuming.runner import ExactResume
+from .runner import CheckedRunner
 
 
 class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
@@ -26,6 +30,13 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
     A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
     Therefore weights are tried on the whole model, before the strategy gets it.
     """
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | Mapping, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Builds a loader as `CheckedRunner` does."""
+        return CheckedRunner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def train(self) -> nn.Module:
         """Trains.

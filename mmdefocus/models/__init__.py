@@ -6,20 +6,13 @@ MMDetection's, and they are registered where those are installed.
 
 from importlib.util import find_spec
 
-from .backbones import BidirectionalMamba, DefocusMamba, DefocusRetNet, DefocusViT
+from . import backbones
+from .backbones import *
 from .encoder import SequenceEncoder
 from .layers import LN2d
 from .necks import SimpleFPN
 
-__all__ = [
-    'BidirectionalMamba',
-    'DefocusMamba',
-    'DefocusRetNet',
-    'DefocusViT',
-    'LN2d',
-    'SequenceEncoder',
-    'SimpleFPN',
-]
+__all__ = [*backbones.__all__, 'LN2d', 'SequenceEncoder', 'SimpleFPN']
 
 if find_spec('mmpretrain') is not None:
     from .heads import DefocusClsHead

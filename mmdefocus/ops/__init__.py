@@ -8,6 +8,7 @@ from .causal_conv1d import causal_conv1d as causal_conv1d
 from .decayed_attention import decayed_attention as decayed_attention
 from .gated_group_rms_norm import gated_group_rms_norm as gated_group_rms_norm
 from .gated_selective_scan import gated_selective_scan as gated_selective_scan
+from .ms_deform_attn import ms_deform_attn as ms_deform_attn
 from .operator import available_backends as available_backends
 from .operator import exportable as exportable
 from .operator import operators as operators

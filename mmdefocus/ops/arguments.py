@@ -1,6 +1,6 @@
 """What the operators ask of their arguments, in one vocabulary.
 
-Batch and tokens may be none. Every other size is at least 1.
+Batch, tokens and queries may be none. Every other size is at least 1.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-MAY_BE_EMPTY = 'BL'
+MAY_BE_EMPTY = 'BLQ'
 
 
 def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> None:

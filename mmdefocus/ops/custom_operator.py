@@ -28,6 +28,7 @@ def custom_operator(
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
     device_types: str | None = None,
     schema: str | None = None,
+    constant: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
     """Registers `mmdefocus::name` and `mmdefocus::name_backward`; returns the first.
 
@@ -37,20 +38,23 @@ def custom_operator(
         name: The name of the operator and that of the backend, joined by an underscore.
         forward: Returns the output, alone or followed by what the backward needs.
         backward: Takes the arguments of `forward`, the last `kept` of its outputs, and the gradient
-            of its first. Returns a gradient for each argument that is a tensor.
+            of its first. Returns a gradient for each argument that is a tensor, but for those
+            that are `constant`.
         outputs: Takes the arguments of `forward`; returns its outputs, uninitialised. By default
             there is one, like a gradient of the first argument.
         kept: How many outputs the backward needs. All but the first output have no gradient.
         empty: Returns the gradient of an argument, uninitialised, in the layout of `backward`.
         device_types: The type of the only devices that it runs on; or None, if it runs on all.
         schema: That of `forward`, where its annotations do not tell it.
+        constant: The positions of tensors that have no gradient, such as those of integers.
     """
     schema = schema or torch.library.infer_schema(forward, mutates_args=())
     parameters = schema.partition(' -> ')[0][1:-1]
     types = [parameter.split()[0] for parameter in parameters.split(', ')]
     tensors = [place for place, type_ in enumerate(types) if type_ in _TENSORS]
     saved = ''.join(f', Tensor saved_{i}' for i in range(kept))
-    gradients = ', '.join(['Tensor'] * len(tensors))
+    varied = [place for place in tensors if place not in constant]
+    gradients = ', '.join(['Tensor'] * len(varied))
 
     define = torch.library.custom_op
     options: dict[str, Any] = {'mutates_args': (), 'device_types': device_types}
@@ -62,7 +66,7 @@ def custom_operator(
         **options,
     )
     run.register_fake(outputs or (lambda first, *_: empty(first)))
-    run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in tensors))
+    run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in varied))
 
     def setup_context(ctx: Any, inputs: tuple[object, ...], output: Outputs) -> None:
         ctx.set_materialize_grads(False)  # what is kept has no gradient, and zeros cost memory
@@ -79,7 +83,7 @@ def custom_operator(
             arguments[place] = tensor
         parts = run_backward(*arguments, *saved[len(tensors) :], gradient)
         found: list[Tensor | None] = [None] * len(types)
-        for place, part in zip(tensors, parts, strict=True):
+        for place, part in zip(varied, parts, strict=True):
             found[place] = part
         return tuple(found)
 

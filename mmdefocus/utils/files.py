@@ -40,6 +40,11 @@ def put(source: Path, path: Path) -> None:
         _flush(path.parent)
 
 
+def is_local(path: str) -> bool:
+    """Tells whether data is on this machine; MMEngine's file backends find what is elsewhere."""
+    return '://' not in path
+
+
 def write_json(content: object, path: Path) -> None:
     """Writes lists, dicts, numbers and texts; NumPy's arrays and tensors as lists."""
     text = json.dumps(content, indent=2, default=lambda value: value.tolist())

@@ -114,3 +114,16 @@ def test_weights_are_averaged_with_the_decay_of_the_paper(path):
     nn.init.ones_(model.weight)
     hook.ema_model.update_parameters(model)
     assert hook.ema_model.module.weight.item() == pytest.approx(1 - 0.9999, rel=1e-3)
+
+
+@pytest.mark.parametrize('path', [p for p in AVERAGED if 'vit-large' not in p.stem], ids=str)
+def test_gradients_of_models_and_baselines_are_clipped_alike(path):
+    """The released 10 is on half the sum of both losses."""
+    assert load(path).optim_wrapper.clip_grad.max_norm == 20.0
+
+
+def test_fine_tuning_reads_sections_and_begins_with_both_classifiers():
+    cfg = load('imagenet/defocus-mamba-large_in21k-pre_32xb32_in1k-384px.py')
+    assert cfg.model.backbone.token_order == 'sections'  # Fig. 7; released: raster
+    assert 'init_cfg' not in cfg.model.backbone
+    assert cfg.load_from == 'work_dirs/defocus-mamba-large_32xb128_in21k-192px/in1k.pth'

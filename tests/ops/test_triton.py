@@ -22,6 +22,7 @@ MODULES = (
     'causal_conv1d',
     'retention',
     'decayed_attention',
+    'ms_deform_attn',
     'triton',
 )
 FOLDER = Path(__file__).parent
@@ -68,7 +69,7 @@ def test_on_a_cpu_the_reason_is_told():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not (interpreted() or torch.cuda.is_available()), reason='needs Triton to run')
-@pytest.mark.parametrize('triton', ['scan', 'convolution', 'norm', 'attention'])
+@pytest.mark.parametrize('triton', ['scan', 'convolution', 'norm', 'attention', 'deformable'])
 def test_custom_operator_keeps_the_rules_of_torch(triton):
     """Its kernel for shapes says what it returns, so that torch.compile and torch.export work."""
     device = 'cpu' if interpreted() else 'cuda'
@@ -100,18 +101,30 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
             ('decayed_attention', 'decayed_attention_triton'),
             (*heads, rand(1), True),
         ),
+        'deformable': (
+            ('ms_deform_attn', 'ms_deform_attn_triton'),
+            (rand(1, 6, 1, 2), torch.tensor([[2, 3]]), rand(1, 2, 1, 1, 2, 2), rand(1, 2, 1, 1, 2)),
+        ),
     }[triton]
     torch.library.opcheck(import_operator(*operator), arguments)
 
 
 @pytest.mark.skipif(interpreted(), reason='compiles')
-def test_kernels_compile_without_a_gpu_and_without_spills(tmp_path):
+@pytest.mark.parametrize(
+    ('operator', 'kernels'),
+    [
+        ('causal_conv1d', ['forward', 'backward']),
+        ('ms_deform_attn', ['attend', 'point_gradients', 'value_gradients']),
+    ],
+)
+def test_kernels_compile_without_a_gpu_and_without_spills(operator, kernels, tmp_path):
     tool = FOLDER.parents[1] / 'tools' / 'benchmark' / 'triton_compile.py'
-    options = ['--op', 'causal_conv1d', '--sm', '90', '--out', tmp_path]
+    options = ['--op', operator, '--sm', '80', '90', '--out', tmp_path]
     subprocess.run([sys.executable, tool, *options], check=True, capture_output=True)
     with (tmp_path / 'triton_compile.csv').open() as file:
         rows = list(csv.DictReader(file))
-    assert [row['kernel'] for row in rows] == ['causal_conv1d.forward', 'causal_conv1d.backward']
+    expected = [f'{operator}.{kernel}' for kernel in kernels for _ in ('sm_80', 'sm_90')]
+    assert [row['kernel'] for row in rows] == expected
     for row in rows:
         assert row['spilled_bytes'] == '0'
         assert 16 <= int(row['registers']) <= 255

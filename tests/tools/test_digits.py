@@ -153,6 +153,13 @@ def test_overwrite_replaces_the_folder_and_leaves_nothing_beside(tmp_path):
     json.loads((tmp_path / 'digits/detection/annotations/val.json').read_text())
 
 
+def test_a_folder_that_cannot_be_replaced_comes_back(tmp_path):
+    (tmp_path / 'old').mkdir()
+    with pytest.raises(FileNotFoundError):
+        load_converter().exchange(tmp_path / 'missing', tmp_path / 'old', tmp_path / 'before')
+    assert [path.name for path in tmp_path.iterdir()] == ['old']
+
+
 @pytest.mark.parametrize(
     ('option', 'value'),
     [('--num-train', '0'), ('--num-val', '-3'), ('--image-size', '20'), ('--seed', '-1')],

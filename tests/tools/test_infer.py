@@ -1,9 +1,13 @@
 import json
+import os
 import shutil
 
 import cv2
+import numpy as np
 import pytest
 import torch
+
+from mmdefocus.apis.inference import Classifier
 
 
 def run(workshop, *arguments):
@@ -109,3 +113,65 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
     ):
         assert message in workshop.error('infer', *arguments, '--out', 'out')
     assert not (workshop.path / 'out').exists()
+
+
+def test_thin_images_are_found_and_drawn(workshop, detector, trained):
+    (workshop.path / 'thin').mkdir()
+    for height, width in ((1, 500), (3, 300), (40, 600), (500, 1), (1, 3000)):
+        scene = np.full((height, width, 3), 90, np.uint8)
+        cv2.imwrite(f'thin/{height}x{width}.png', scene)
+    for config, checkpoint in (
+        (detector.config, detector.checkpoint),
+        (workshop.config(), trained),
+    ):
+        written = run(workshop, 'thin', config, checkpoint)
+        assert len(written['predictions']) == 5
+
+
+def test_only_regular_files_are_read(workshop, trained):
+    os.mkfifo(workshop.data / 'dark' / 'pipe.png')
+    (workshop.data / 'dark' / 'folder.png').mkdir()
+    written = run(workshop, workshop.data / 'dark', workshop.config(), trained)
+    assert len(written['predictions']) == 3
+    found = workshop.error(
+        'infer', workshop.data / 'dark' / 'pipe.png', workshop.config(), trained, '--out', 'out'
+    )
+    assert found.endswith('pipe.png: no regular file')
+
+
+def test_whatever_is_wrong_with_a_file_does_not_stop_the_others(workshop, trained, monkeypatch):
+    predict = Classifier.__call__
+
+    def fail(predictor, path):
+        if path.name == '1.png':
+            raise MemoryError('too large')
+        return predict(predictor, path)
+
+    monkeypatch.setattr(Classifier, '__call__', fail)
+    message = workshop.error(
+        'infer', workshop.data / 'dark', workshop.config(), trained, '--out', 'out'
+    )
+    assert message.endswith('1.png: MemoryError: too large')
+    written = json.loads((workshop.path / 'out' / 'predictions.json').read_text())
+    assert len(written['predictions']) == 2
+
+
+def test_a_checkpoint_of_other_classes_is_refused(workshop, trained):
+    config = workshop.config("test_dataloader['dataset']['classes'] = ('light', 'dark')\n")
+    found = workshop.error('infer', workshop.data / 'dark', config, trained, '--out', 'out')
+    assert "trained on classes 'dark', 'light', but those of test_dataloader" in found
+
+
+@pytest.mark.parametrize(
+    'wrap',
+    [
+        "dict(type='RepeatDataset', times=2, dataset={0})",
+        "dict(type='ConcatDataset', datasets=[{0}, {0}])",
+        "dict(type='KFoldDataset', fold=0, num_splits=2, dataset={0})",
+    ],
+)
+def test_the_pipeline_of_a_wrapped_dataset_is_used(workshop, trained, wrap):
+    inner = "test_dataloader['dataset']"
+    config = workshop.config(f'{inner} = {wrap.format(inner)}\n')
+    written = run(workshop, workshop.data / 'dark', config, trained)
+    assert len(written['predictions']) == 3

@@ -58,3 +58,17 @@ def test_bad_input_ends_in_one_line(workshop, trained):
         ),
     ):
         assert message in workshop.error('test', config, *options)
+
+
+def test_images_of_equal_names_in_two_folders_are_all_drawn(workshop, trained):
+    workshop.run('test', workshop.config(), trained, '--show-dir', 'drawn', '--work-dir', 'run')
+    names = {path.name for path in (workshop.path / 'drawn').iterdir()}
+    assert names == {f'{kind}__{number}.png' for kind in ('dark', 'light') for number in range(3)}
+
+
+def test_a_checkpoint_of_other_classes_is_refused(workshop, trained):
+    config = workshop.config(
+        "test_dataloader['dataset'].update(type='FoldersByName', classes=('light', 'dark'))\n"
+    )
+    found = workshop.error('test', config, trained)
+    assert "trained on classes 'dark', 'light', but those of test_dataloader.dataset" in found

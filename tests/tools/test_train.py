@@ -197,3 +197,74 @@ def test_programming_errors_keep_their_traceback(workshop, monkeypatch):
     monkeypatch.setattr('mmdefocus.models.DefocusMamba.forward', lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         workshop.run('train', workshop.config())
+
+
+def test_averaged_weights_start_a_training_for_other_classes(workshop):
+    average = "\ncustom_hooks.append(dict(type='EMAHook'))\ntrain_cfg['max_epochs'] = 1\n"
+    workshop.run('train', workshop.config(average), '--work-dir', 'two')
+    (workshop.data / 'third').mkdir()
+    shutil.copy(workshop.data / 'dark' / '0.png', workshop.data / 'third' / '0.png')
+    three = "model['head']['num_classes'] = model['data_preprocessor']['num_classes'] = 3\n"
+    load = "load_from = 'two/epoch_1.pth'\n"
+    workshop.run('train', workshop.config(average + three + load), '--work-dir', 'three')
+    weights = torch.load('three/epoch_1.pth', weights_only=False)['state_dict']
+    assert weights['head.fc.weight'].shape == (3, 16)
+
+
+def test_training_looks_at_the_data_unless_it_is_told_not_to(workshop, capfd):
+    short = "train_cfg['max_epochs'] = 1\n"
+    workshop.run('train', workshop.config(short), '--work-dir', 'looked')
+    assert 'data checked in' in capfd.readouterr().out
+    workshop.run('train', workshop.config(short), '--work-dir', 'not', '--skip-data-check')
+    assert 'data checked in' not in capfd.readouterr().out
+
+
+NEW_STYLE = """
+from mmcv.transforms import LoadImageFromFile
+from mmengine.dataset import DefaultSampler
+from mmengine.optim import OptimWrapper
+from mmpretrain.datasets import CustomDataset, PackInputs
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.models import ImageClassifier
+from torch.optim import AdamW
+
+from mmdefocus.models import DefocusClsHead, DefocusMamba
+
+default_scope = 'mmpretrain'
+arch = dict(
+    embed_dims=16, depth=2, intermediate_size=32, state_size=4, time_step_rank=2, group_norm_size=16
+)
+model = dict(
+    type=ImageClassifier,
+    data_preprocessor=dict(num_classes=2),
+    backbone=dict(
+        type=DefocusMamba, arch=arch, img_size=16, patch_size=8, out_type='cls_and_tokens'
+    ),
+    head=dict(type=DefocusClsHead, num_classes=2, in_channels=16),
+)
+dataset = dict(
+    type=CustomDataset,
+    data_root='{data}',
+    pipeline=[dict(type=LoadImageFromFile), dict(type=PackInputs)],
+)
+test_dataloader = dict(
+    batch_size=3,
+    num_workers=0,
+    sampler=dict(type=DefaultSampler, shuffle=False),
+    dataset=dataset,
+)
+train_dataloader = test_dataloader
+train_cfg = dict(by_epoch=True, max_epochs=1)
+optim_wrapper = dict(type=OptimWrapper, optimizer=dict(type=AdamW, lr=1e-3))
+test_cfg = dict()
+test_evaluator = dict(type=Accuracy)
+"""
+
+
+def test_a_config_of_classes_trains_tests_and_infers(workshop):
+    (workshop.path / 'new.py').write_text(NEW_STYLE.replace('{data}', str(workshop.data)))
+    workshop.run('train', 'new.py', '--amp', '--work-dir', 'new')
+    workshop.run('test', 'new.py', 'new/epoch_1.pth')
+    with pytest.raises(SystemExit) as stop:
+        workshop.run('infer', workshop.data / 'dark', 'new.py', 'new/epoch_1.pth', '--out', 'out')
+    assert stop.value.code == 0

@@ -20,43 +20,34 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 from rich.progress import Progress
 from torch import nn
 
-from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import added_peak_memory, interleave, timed
-from mmdefocus.benchmark.profile import profile_step, ranges, to_rows
-from mmdefocus.benchmark.report import (
-    Row,
-    environment,
-    make_console,
-    print_table,
-    save_csv,
-    spread,
-)
-from mmdefocus.engine.config import command_line as cli
-from mmdefocus.engine.config.check import check_keys, dicts
-from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.utils.errors import InputError, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.check import dicts
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.models.build import build_model
+from mmdefocus.utils.console import make_console
+from mmdefocus.utils.errors import InputError
+from shared.arguments import Parser, positive
+from shared.detector_profile import profile_step, ranges, to_rows
+from shared.measure import interleave, timed
+from shared.report import Row, environment, save_csv, show, spread
+from shared.trial import added_peak_memory
 
 BOXES = 10  # in an image
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.set_defaults(repeats=3)
-    parser.add_argument('config', help='config file of a detector')
+    add_config(parser)
     parser.add_argument(
         '--size', nargs=2, type=positive, metavar=('H', 'W'), default=[800, 1333], help='in pixels'
     )
     parser.add_argument('--batch-size', type=positive, default=2, help='images in a step')
     parser.add_modes()
-    cli.add_config_options(parser)
-    return parser.parse_args(argv)
 
 
 @contextmanager
@@ -77,19 +68,16 @@ def build_detector(cfg: Config) -> nn.Module:
     Raises:
         InputError: If the config is not of a detector.
     """
-    check_keys(cfg, ('model', 'optim_wrapper'))
     if cfg.get('default_scope') != 'mmdet':
         raise InputError(
             f'{cfg.filename}: expected a detector, default_scope mmdet, found '
             f'{cfg.get("default_scope")!r}'
         )
-    init_default_scope('mmdet')
     for node in dicts(cfg.model):
         if (node.get('init_cfg') or {}).get('type') == 'Pretrained':
             node['init_cfg'] = None
     torch.manual_seed(0)
-    with config_errors(cfg):
-        model = MODELS.build(cfg.model)
+    model = build_model(cfg)
     model.init_weights()
     return model
 
@@ -136,6 +124,7 @@ def measure(
 ) -> list[Row]:
     """Returns a row for each kind of work in each part."""
     step = make_step(model, mode, optim_wrapper, args)
+    step()  # warms up
     seconds = interleave({mode: partial(timed, step)}, args.repeats, args.budget, progress)
     step_ms = spread(seconds[mode]['step'])['median_ms']
     task = progress.add_task(f'profiling {mode}', total=args.repeats)
@@ -150,32 +139,26 @@ def measure(
     return [{'mode': mode, **row, 'step_ms': step_ms} for row in to_rows(found)]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Measures, profiles, shows and saves."""
-    keep_freed_memory()
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        cfg = cli.read_config(args.config, args.cfg_options)
-        size = f'{args.size[0]}x{args.size[1]}'
-        config = Path(args.config).stem
-        with quiet():
-            model = build_detector(cfg)
-            optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        about = environment(args.threads, config=config, batch=args.batch_size, size=size)
-        if args.peak_memory:
-            if len(args.modes) != 1:
-                raise InputError('--peak-memory: expected --train or --infer')
-            print(added_peak_memory(make_step(model, args.modes[0], optim_wrapper, args)))
-            return
-        rows = []
-        with Progress(console=console, transient=True) as progress:
-            for mode in args.modes:
-                rows += measure(model, mode, optim_wrapper, args, progress)
-                save_csv(args.out / 'detector.csv', rows, about)
-        title = ', '.join(f'{key} {value}' for key, value in about.items())
-        print_table(rows, title, hidden=(), group='part', console=console)
-    console.print(f'wrote {args.out}/detector.csv', highlight=False, soft_wrap=True)
+    with config_of(args, 'model', 'optim_wrapper') as cfg, quiet():
+        model = build_detector(cfg)
+        optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    size, config = f'{args.size[0]}x{args.size[1]}', Path(args.config).stem
+    about = environment(args.threads, config=config, batch=args.batch_size, size=size)
+    if args.peak_memory:
+        if len(args.modes) != 1:
+            raise InputError('--peak-memory: expected --train or --infer')
+        print(added_peak_memory(make_step(model, args.modes[0], optim_wrapper, args)))
+        return
+    path, rows = args.out / 'detector.csv', []
+    with Progress(console=console, transient=True) as progress:
+        for mode in args.modes:
+            rows += measure(model, mode, optim_wrapper, args, progress)
+            save_csv(path, rows, about)
+    show(path, rows, about, group='part', console=console)
 
 
 if __name__ == '__main__':

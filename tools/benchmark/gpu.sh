@@ -1,13 +1,84 @@
 #!/usr/bin/env bash
-# Checks and times the Triton backends on a GPU, in under 8 minutes:
-#   bash tools/benchmark/gpu.sh [OUT]
-# For the comparison with mamba_ssm build its CUDA scan before:
-#   MAMBA_FORCE_BUILD=TRUE pip install --no-build-isolation mamba-ssm
-set -euo pipefail
+# Tests, checks and times everything on a GPU in under 9 minutes; all results go into one folder:
+#
+#   bash tools/benchmark/gpu.sh OUT [CARRIED]
+#
+# A machine needs torch, pytest and rich; without timm there is no DeiT to compare with. CARRIED is a
+# folder for what a machine without a network lacks:
+#
+#   pip download -d CARRIED --python-version 3.12 --only-binary :all: onedl-mmengine
+#   pip download -d CARRIED --no-deps --no-binary :all: --no-build-isolation mamba-ssm==2.3.2.post1
+#
+# The wheels are installed: mixers and models need MMEngine. The scan of mamba_ssm is compiled from its
+# sources for this GPU alone. With a network it is installed, for all GPUs and in far longer, by
+#
+#   MAMBA_FORCE_BUILD=TRUE MAMBA_KEEP_CUDA_BUILD=TRUE \
+#       pip install --no-build-isolation mamba-ssm==2.3.2.post1
+#
+# DEVICE=cpu tries the commands at the smallest sizes. PYTHON names the interpreter.
+set -uo pipefail
+out=$(realpath -m "${1:?'usage: gpu.sh OUT [CARRIED]'}")
+carried=${2:+$(realpath "$2")}
 cd "$(dirname "$0")/../.."
-out=${1:-work_dirs/benchmark}
 python=${PYTHON:-python}
+device=${DEVICE:-cuda}
+tools=tools/benchmark
+mkdir -p "$out"
+built=$(mktemp -d)
+trap 'rm -rf "$built"' EXIT
+export PYTHONPATH="$PWD:$built${PYTHONPATH:+:$PYTHONPATH}"
+exec > >(tee "$out/gpu.log") 2>&1
 
-nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
-timeout 180 "$python" -m pytest tests/ops -m gpu
-timeout 300 "$python" tools/benchmark/gpu.py --repeats 10 --budget 3 --out "$out"
+if [ "$device" = cuda ]; then
+    mark=gpu dtype=bfloat16 model=base compile=too repeats=10 budget=3
+    runs=100 check='4,197,256,16 1,4097,128,16'
+    mixers='64,197,1536,16 2,4097,1536,16 256,197,1536,16'
+    shapes="$mixers 64,197,2048,16 2,4097,2048,16"
+    sides='224 1024' batches='64 4'
+else
+    mark='not gpu' dtype=float32 model=tiny compile=no repeats=1 budget=30
+    runs=2 check=1,9,64,4 shapes=1,9,64,4 mixers=1,9,64,4
+    sides=32 batches=1
+fi
+
+total=530 # seconds
+failed=0
+# step NAME SECONDS COMMAND…: goes on after a failure, of which the exit status tells
+step() {
+    local name=$1 limit=$2 start=$SECONDS left=$((total - SECONDS)) status
+    shift 2
+    [ "$limit" -lt "$left" ] || limit=$left
+    echo "== $name, at most $limit s: $*"
+    [ "$limit" -gt 0 ] && timeout "$limit" "$@"
+    status=$?
+    [ "$status" = 0 ] || failed=1
+    echo "== $name: status $status after $((SECONDS - start)) s"
+}
+
+[ "$device" = cpu ] || nvidia-smi --query-gpu=name,driver_version --format=csv,noheader
+"$python" -c 'import sys, torch; print("python", sys.version, "torch", torch.__version__)'
+if compgen -G "$carried/*.whl" >/dev/null; then
+    step install 60 "$python" -m pip install -q --no-index --find-links "$carried" onedl-mmengine
+fi
+peer=
+if [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null; then
+    # beside the tests, of which the times do not matter
+    timeout 300 "$python" $tools/build_mamba_ssm.py "$carried"/mamba_ssm-*.tar.gz "$built" \
+        >"$out/mamba_ssm.log" 2>&1 &
+    peer=$!
+fi
+step tests 150 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider
+step correctness 120 "$python" $tools/correctness.py --device "$device" --shape $check \
+    --runs $runs --out "$out"
+if [ -n "$peer" ]; then
+    wait "$peer" || { failed=1 && tail -n 20 "$out/mamba_ssm.log"; }
+    echo "== mamba_ssm: ready after $SECONDS s"
+fi
+options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
+step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes
+step mixers 60 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
+step models 150 "$python" $tools/throughput.py "${options[@]}" --compile $compile \
+    --models {defocus_mamba,defocus_retnet,defocus_vit,deit}_$model \
+    --resolutions $sides --batch-size $batches
+echo "== all steps took $SECONDS s"
+exit $failed

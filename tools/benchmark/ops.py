@@ -1,8 +1,10 @@
 """Times the operators of the mixers with all their backends, beside those of other packages.
 
 All candidates get the same tensors in one process and take turns; forward and backward run through
-autograd. Peak memory is that of one repetition in a process of its own, above inputs and outputs.
-Writes OUT/ops.csv and OUT/ops.png.
+autograd. On a CPU, peak memory is that of one repetition in a process of its own; on a GPU, that of
+the allocator: both above inputs and outputs. `first_s` is the first call, which loads and compiles.
+`gb_per_s` counts each input, output and gradient once. Writes OUT/ops.csv, and OUT/ops.png where
+matplotlib is installed.
 """
 
 import argparse
@@ -10,207 +12,181 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
-from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import (
-    added_peak_memory,
+from mmdefocus.utils.console import make_console
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
+from shared.arguments import DTYPES, Parser, Shape, positive, show_shape
+from shared.measure import (
+    Output,
+    Repetition,
+    copy_rate,
     forward_backward,
     gradients,
     interleave,
-    peak_memory_alone,
+    matrix_rate,
 )
-from mmdefocus.benchmark.operators import DTYPES, OPERATORS, Shape, candidates
-from mmdefocus.benchmark.report import (
-    Row,
-    environment,
-    make_console,
-    print_table,
-    save,
-    save_csv,
-    spread,
-)
-from mmdefocus.utils.errors import InputError, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from shared.operators import SUBJECTS, Call, as_list, candidates
+from shared.plot import Labels, Point, save_plot
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
+from shared.trial import added_peak_memory, peak_memory_alone, try_out
+
+BASE_AT_224 = Shape(4, 197, 1536, 16)
+LABELS = Labels('tokens', 'forward + backward, ms', 'peak above inputs and outputs, MiB')
+
+# What to compare for each operator.
+Chosen = dict[str, dict[str, Callable[..., Output]]]
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
+    parser.add_device()
+    parser.add_argument('--dtype', choices=DTYPES, default='float32')
     parser.add_argument(
-        '--op', nargs='+', choices=OPERATORS, default=[*OPERATORS], help='default: all of them'
+        '--op', nargs='+', choices=SUBJECTS, default=[*SUBJECTS], help='default: all of them'
     )
-    parser.add_argument(
-        '--shape',
-        type=read_shape,
-        default=Shape(4, 197, 1536, 16),
-        metavar='B,L,D,N',
-        help='batch, tokens, channels inside the mixer and states (default: 4,197,1536,16)',
-    )
+    parser.add_shapes(BASE_AT_224)
     parser.add_argument(
         '--lengths', nargs='+', type=positive, metavar='L', help='several lengths in place of L'
     )
     parser.add_argument(
         '--backends', nargs='+', metavar='NAME', help='backends and packages (default: all)'
     )
-    parser.add_argument('--dtype', choices=DTYPES, default='float32')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.lengths:
+        args.shape = [s._replace(length=length) for s in args.shape for length in args.lengths]
+    return args
 
 
-def read_shape(text: str) -> Shape:
-    """Reads `B,L,D,N`."""
-    numbers = text.split(',')
-    if len(numbers) != 4:
-        raise argparse.ArgumentTypeError(f'expected four integers B,L,D,N, got {text!r}')
-    return Shape(*map(positive, numbers))
-
-
-def find_candidates(
-    names: Sequence[str], wanted: Sequence[str] | None, console: Console
-) -> dict[str, dict[str, Callable[..., Tensor]]]:
+def choose(args: argparse.Namespace, console: Console) -> Chosen:
     """Returns what to compare for each operator; a line says why one cannot run.
 
     Raises:
         InputError: If no operator has a backend or peer that is wanted.
     """
-    table = {name: candidates(name) for name in names}
+    table = {name: candidates(name, args.device) for name in args.op}
     known = list(dict.fromkeys(candidate for found in table.values() for candidate in found))
-    for candidate in wanted or ():
+    for candidate in args.backends or ():
         if candidate not in known:
             raise InputError(
-                f'--backends: {", ".join(names)} has no backend {candidate!r}, choose from '
+                f'--backends: {", ".join(args.op)} has no backend {candidate!r}, choose from '
                 f'{", ".join(known)}'
             )
-    chosen = {name: {} for name in names}
+    chosen = {name: {} for name in args.op}
     for name, found in table.items():
         for candidate, function in found.items():
-            if wanted and candidate not in wanted:
+            if args.backends and candidate not in args.backends:
                 continue
             if isinstance(function, str):
                 console.print(f'{name}: {candidate} is skipped: {function}', highlight=False)
             else:
                 chosen[name][candidate] = function
+    if not any(chosen.values()):
+        raise InputError('--backends: none of those that are wanted can run')
     return chosen
 
 
-def prepare(name: str, shape: Shape, dtype: str) -> tuple[list[Tensor], Tensor | list[Tensor]]:
-    """Returns the inputs, which require gradients, and the gradient of the output."""
-    torch.manual_seed(0)
-    inputs, gradient = OPERATORS[name].arguments(shape, DTYPES[dtype])
-    return [x.requires_grad_() for x in inputs], gradient
+def peak_memory(chosen: Chosen, args: argparse.Namespace) -> int:
+    """Returns the bytes that one candidate takes at its peak, above inputs and outputs.
 
-
-def peak_memory(name: str, function: Callable[..., Tensor], shape: Shape, dtype: str) -> int:
-    """Returns the bytes that forward and backward take at their peak above inputs and outputs."""
+    Raises:
+        InputError: If there is not exactly one candidate, on a CPU and of one shape.
+    """
+    pairs = [(name, function) for name, found in chosen.items() for function in found.values()]
+    if len(pairs) != 1 or len(args.shape) != 1 or args.device != 'cpu':
+        raise InputError('--peak-memory: expected one --op, one of --backends, one --shape and cpu')
+    (name, function), shape = pairs[0], args.shape[0]
     # what is loaded or started on the first call does not count
-    forward_backward(function, *prepare(name, shape._replace(batch=1, length=2), dtype))
-    inputs, gradient = prepare(name, shape, dtype)
+    small = prepare(name, shape._replace(batch=1, length=2), args)
+    forward_backward(small.of(function), small.inputs, small.gradient)
+    call = prepare(name, shape, args)
     outputs = []
 
     def run() -> None:
-        y = function(*inputs)
-        outputs.extend(y if isinstance(y, tuple) else [y])
-        outputs.extend(gradients(y, inputs, gradient))
+        y = call.of(function)()
+        outputs.extend(as_list(y))
+        outputs.extend(gradients(y, call.inputs, call.gradient))
 
     added = added_peak_memory(run)
-    return max(0, added - sum(x.nbytes for x in outputs))
+    return max(0, added - _bytes(outputs))
 
 
-def print_peak_memory(
-    chosen: dict[str, dict[str, Callable[..., Tensor]]], args: argparse.Namespace
-) -> None:
-    """Prints a number alone, for the process that has started this one."""
-    pairs = [(name, function) for name, found in chosen.items() for function in found.values()]
-    if len(pairs) != 1 or args.lengths:
-        raise InputError('--peak-memory: expected one --op, one of --backends and no --lengths')
-    ((name, function),) = pairs
-    print(peak_memory(name, function, args.shape, args.dtype))
+def prepare(name: str, shape: Shape, args: argparse.Namespace) -> Call:
+    """Returns the call that all candidates for an operator get."""
+    return SUBJECTS[name].call(shape, DTYPES[args.dtype], args.device)
+
+
+def _bytes(tensors: Sequence[Tensor]) -> int:
+    return sum(x.nbytes for x in tensors)
 
 
 def measure(
     name: str,
     shape: Shape,
-    found: dict[str, Callable[..., Tensor]],
+    found: dict[str, Callable[..., Output]],
     args: argparse.Namespace,
     progress: Progress,
 ) -> list[Row]:
-    """Returns the rows of one operator at one length."""
-    memory = {}
-    task = progress.add_task('', total=len(found))
-    for candidate in found:
-        progress.update(task, description=f'{name} L={shape.length}: memory of {candidate}')
-        options = ('--op', name, '--backends', candidate, '--shape', ','.join(map(str, shape)))
-        memory[candidate] = peak_memory_alone(
-            __file__,
-            ['--peak-memory', *options, '--dtype', args.dtype, '--threads', args.threads],
-            timeout=args.budget,
-        )
-        progress.advance(task)
-        if isinstance(memory[candidate], str):
-            progress.console.print(
-                f'{name}: {candidate} is skipped at L={shape.length}: {memory[candidate]}',
-                highlight=False,
-            )
-    progress.remove_task(task)
+    """Returns the rows of one operator at one shape."""
+    call = prepare(name, shape, args)
 
-    inputs, gradient = prepare(name, shape, args.dtype)
+    def peak_alone(candidate: str) -> int | None:
+        what = (
+            '--op',
+            name,
+            '--backends',
+            candidate,
+            '--shape',
+            show_shape(shape),
+            '--dtype',
+            args.dtype,
+        )
+        options = ('--peak-memory', *what, '--threads', args.threads)
+        return peak_memory_alone(__file__, options, timeout=args.budget)
+
+    def repetition(function: Callable[..., Output]) -> Repetition:
+        run = call.of(function)
+        return partial(forward_backward, run, call.inputs, call.gradient, args.device)
+
+    builds = {candidate: partial(repetition, function) for candidate, function in found.items()}
+    where = f'{name} at L={shape.length}'
+    trials = try_out(builds, args.device, peak_alone, where, progress)
     seconds = interleave(
-        {
-            candidate: partial(forward_backward, function, inputs, gradient)
-            for candidate, function in found.items()
-            if not isinstance(memory[candidate], str)
-        },
+        {candidate: trial.repeat for candidate, trial in trials.items()},
         args.repeats,
         args.budget,
         progress,
     )
+    into, out = _bytes(call.inputs), _bytes(call.gradient)
+    moved = {'forward': into + out, 'backward': 2 * into + out, 'both': 3 * into + 2 * out}
     states = torch.Size(shape).numel() * DTYPES[args.dtype].itemsize
     rows = []
     for candidate, phases in seconds.items():
+        peak = trials[candidate].peak
+        if args.device == 'cuda':
+            peak = max(0, peak - into - out)
         for phase, samples in phases.items():
             row = {'op': name, 'backend': candidate, 'phase': phase, **shape._asdict()}
             row |= spread(samples)
             first = next(iter(seconds.values()))[phase]
             row['times_first'] = row['median_ms'] / spread(first)['median_ms']
-            peak = memory[candidate]
-            row['peak_mib'] = None if peak is None else peak / 2**20
+            row['peak_mib'] = mebibytes(peak)
             row['peak_per_BLDN'] = None if peak is None else peak / states
+            row['first_s'] = trials[candidate].first_s
+            row['gb_per_s'] = moved[phase] / row['median_ms'] / 1e6
             rows.append(row)
     return rows
 
 
-def plot(rows: Sequence[Row]) -> Figure:
+def save_ops_plot(rows: Sequence[Row], args: argparse.Namespace, console: Console) -> None:
     """Draws time and peak memory of forward and backward against the length, an operator a row."""
-    names = list(dict.fromkeys(row['op'] for row in rows))
-    figure = Figure(figsize=(10, 3.5 * len(names)), layout='constrained')
-    for name, (time, memory) in zip(
-        names, figure.subplots(len(names), 2, squeeze=False), strict=True
-    ):
-        of_name = [row for row in rows if row['op'] == name and row['phase'] == 'both']
-        for backend in dict.fromkeys(row['backend'] for row in of_name):
-            of_backend = [row for row in of_name if row['backend'] == backend]
-            lengths, median, low, high, peak = (
-                [row[key] for row in of_backend]
-                for key in ('length', 'median_ms', 'min_ms', 'max_ms', 'peak_mib')
-            )
-            (line,) = time.plot(lengths, median, marker='o', label=backend)
-            time.fill_between(lengths, low, high, color=line.get_color(), alpha=0.2)
-            if None not in peak:
-                memory.plot(lengths, peak, marker='o', label=backend)
-        time.set(title=name, ylabel='forward + backward, ms')
-        memory.set(title=name, ylabel='peak above inputs and outputs, MiB')
-        time.set(xscale='log', yscale='log')
-        for axes in (time, memory):
-            axes.set(xlabel='tokens')
-            ticks = sorted({row['length'] for row in of_name})
-            axes.set_xticks(ticks, map(str, ticks))
-            axes.set_xticks([], minor=True)
-            axes.grid(alpha=0.3)
-            axes.legend()
-    return figure
+    columns = ('op', 'backend', 'length', 'median_ms', 'min_ms', 'max_ms', 'peak_mib')
+    points = [Point(*(row[key] for key in columns)) for row in rows if row['phase'] == 'both']
+    save_plot(args.out / 'ops.png', points, LABELS, console)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -219,26 +195,22 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)
-        about = environment(args.threads, dtype=args.dtype)
-        chosen = find_candidates(args.op, args.backends, console)
-        if not any(chosen.values()):
-            raise InputError('--backends: none of those that are wanted can run')
+        about = environment(args.threads, args.device, dtype=args.dtype)
+        chosen = choose(args, console)
         if args.peak_memory:
-            print_peak_memory(chosen, args)
+            print(peak_memory(chosen, args))
             return
-        rows = []
+        if args.device == 'cuda':
+            about['copy_gb_per_s'] = copy_rate() / 1e9
+            about['matrix_tflops'] = matrix_rate(DTYPES[args.dtype]) / 1e12
+        path, rows = args.out / 'ops.csv', []
         with Progress(console=console, transient=True) as progress:
             for name, found in chosen.items():
-                for length in args.lengths or [args.shape.length]:
-                    shape = args.shape._replace(length=length)
+                for shape in args.shape:
                     rows += measure(name, shape, found, args, progress)
-                    save_csv(args.out / 'ops.csv', rows, about)
-        sizes = ('batch', 'channels', 'state')
-        title = ', '.join(f'{key} {value}' for key, value in about.items())
-        title += ''.join(f', {key} {rows[0][key]}' for key in sizes)
-        print_table(rows, title, hidden=sizes, group='length', console=console)
-        save(args.out / 'ops.png', lambda beside: plot(rows).savefig(beside, dpi=120))
-    console.print(f'wrote {args.out}/ops.csv and ops.png', highlight=False, soft_wrap=True)
+                    save_csv(path, rows, about)
+        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
+        save_ops_plot(rows, args, console)
 
 
 if __name__ == '__main__':

@@ -2,9 +2,10 @@
 
 A training step is forward, loss, backward and AdamW; the head is a linear layer on the CLS token.
 All models take turns in one process. `linear` is the time of a model's linear layers alone, at the
-shapes that they have in it: the least that a step could cost. Peak memory is that of a process
-that builds the model and runs one step, above what importing takes. Writes OUT/throughput.csv and
-OUT/throughput.png.
+shapes that they have in it: the least that a step could cost. On a CPU, peak memory is that of a
+process that builds the model and runs one step, above what importing takes; on a GPU, that of the
+allocator in the second step, with the model. `first_s` is the first step, which loads and compiles.
+Writes OUT/throughput.csv, and OUT/throughput.png where matplotlib is installed.
 """
 
 import argparse
@@ -13,32 +14,34 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import Progress
+from torch import Tensor, nn
 
-from mmdefocus.benchmark.arguments import Parser, positive
-from mmdefocus.benchmark.measure import added_peak_memory, interleave, peak_memory_alone, timed
-from mmdefocus.benchmark.models import MODELS, make_linear_step, make_step
-from mmdefocus.benchmark.report import (
-    Row,
-    environment,
-    make_console,
-    print_table,
-    save,
-    save_csv,
-    spread,
-)
 from mmdefocus.ops import available_backends
+from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line, one_line_errors
 from mmdefocus.utils.memory import keep_freed_memory
+from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, positive
+from shared.measure import Repetition, interleave, timed
+from shared.models import MODELS, make_linear_step, make_step
+from shared.plot import Labels, Point, save_plot
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
+from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 DEFAULT_PIXELS = 4 * 224**2  # in a batch
+COMPILED = ' compiled'  # behind the name of a model
+LABELS = Labels('side of the image in pixels', 'ms per image', 'peak of the process, MiB')
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parses the command line."""
-    parser = Parser(__doc__.splitlines()[0])
+    parser = Parser(__doc__)
+    parser.add_device()
+    parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
+    parser.add_argument(
+        '--compile', choices=('no', 'too', 'only'), default='no', help='measure compiled models'
+    )
     parser.add_argument(
         '--models',
         nargs='+',
@@ -58,6 +61,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_modes()
     args = parser.parse_args(argv)
+    args.models = [
+        f'{name}{suffix}'
+        for name in args.models
+        for suffix in {'no': [''], 'too': ['', COMPILED], 'only': [COMPILED]}[args.compile]
+    ]
     count = len(args.resolutions)
     if args.batch_size is None:
         args.batch_size = [max(1, round(DEFAULT_PIXELS / side**2)) for side in args.resolutions]
@@ -88,121 +96,109 @@ def find_models(names: Sequence[str], console: Console) -> list[str]:
     return found
 
 
-def scan_backend() -> str:
+def scan_backend(device: str) -> str:
     """Returns the backend that serves the selective scan."""
-    states = available_backends('cpu')['selective_scan']
-    first = next(name for name, state in states.items() if state == 'available')
+    states = available_backends(device)['selective_scan']
+    preferred = ('triton', *states) if device == 'cuda' else states
+    first = next(name for name in preferred if states[name] == 'available')
     return os.environ.get('MMDEFOCUS_BACKEND', first)
 
 
-def peak_memory(name: str, mode: str, resolution: int, batch_size: int) -> int:
-    """Returns the bytes of a model and one step at their peak."""
-    family = name.rpartition('_')[0]
+def make_images(batch_size: int, side: int, device: str) -> Tensor:
+    """Returns images of noise, always the same."""
+    torch.manual_seed(0)
+    return torch.randn(batch_size, 3, side, side, device=device)
+
+
+def build(name: str, images: Tensor) -> nn.Module:
+    """Builds a model where the images are; one that torch.compile makes on the first call."""
+    model = MODELS[name.removesuffix(COMPILED)](images.shape[-1]).to(images.device)
+    return torch.compile(model) if name.endswith(COMPILED) else model
+
+
+def peak_memory(args: argparse.Namespace) -> int:
+    """Returns the bytes of a model and one step at their peak.
+
+    Raises:
+        InputError: If there is not exactly one model, mode and resolution, on a CPU.
+    """
+    several = len(args.models) * len(args.modes) * len(args.resolutions) != 1
+    if several or args.device != 'cpu':
+        raise InputError('--peak-memory: expected one model, one mode, one resolution and cpu')
+    (name,), (mode,) = args.models, args.modes
+    (side,), (batch_size,) = args.resolutions, args.batch_size
+
+    def run(name: str, side: int, batch_size: int) -> None:
+        images = make_images(batch_size, side, args.device)
+        make_step(build(name, images), mode, images, DTYPES[args.dtype])()
+
     # what is imported or started on the first step does not count
-    make_step(MODELS[f'{family}_tiny'](32), mode, torch.randn(1, 3, 32, 32))()
-
-    def run() -> None:
-        images = torch.randn(batch_size, 3, resolution, resolution)
-        make_step(MODELS[name](resolution), mode, images)()
-
-    return added_peak_memory(run)
-
-
-def measure_memory(
-    names: Sequence[str], mode: str, resolution: int, batch_size: int, threads: int, task: Progress
-) -> dict[str, int | None]:
-    """Returns the peak memory of the models that can run; a line says why one cannot."""
-    found = {}
-    bar = task.add_task('', total=len(names))
-    for name in names:
-        task.update(bar, description=f'{resolution} {mode}: memory of {name}', advance=1)
-        size = ('--resolutions', resolution, '--batch-size', batch_size, '--threads', threads)
-        peak = peak_memory_alone(__file__, ['--peak-memory', '--models', name, f'--{mode}', *size])
-        if isinstance(peak, str):
-            where = f'{name} is skipped at {resolution} ({mode})'
-            task.console.print(f'{where}: {peak}', highlight=False)
-        else:
-            found[name] = peak
-    task.remove_task(bar)
-    return found
+    run(f'{name.rpartition("_")[0]}_tiny', 32, 1)
+    return added_peak_memory(lambda: run(name, side, batch_size))
 
 
 def measure(
-    names: Sequence[str],
-    resolution: int,
-    batch_size: int,
-    args: argparse.Namespace,
-    progress: Progress,
+    mode: str, side: int, batch_size: int, args: argparse.Namespace, progress: Progress
 ) -> list[Row]:
-    """Returns the rows of a resolution."""
-    memory = {
-        mode: measure_memory(names, mode, resolution, batch_size, args.threads, progress)
-        for mode in args.modes
-    }
-    torch.manual_seed(0)
-    images = torch.randn(batch_size, 3, resolution, resolution)
-    models = {
-        name: MODELS[name](resolution) for name in names if any(name in m for m in memory.values())
-    }
+    """Returns a row for each model, in one mode at one resolution."""
+    images, dtype = make_images(batch_size, side, args.device), DTYPES[args.dtype]
+    models: dict[str, nn.Module] = {}
+
+    def peak_alone(name: str) -> int | None:
+        compiled = 'only' if name.endswith(COMPILED) else 'no'
+        what = ('--models', name.removesuffix(COMPILED), '--compile', compiled, f'--{mode}')
+        size = ('--resolutions', side, '--batch-size', batch_size, '--dtype', args.dtype)
+        options = ('--peak-memory', '--threads', args.threads)
+        return peak_memory_alone(__file__, (*what, *size, *options))
+
+    def repetition(name: str) -> Repetition:
+        models[name] = build(name, images)
+        return partial(timed, make_step(models[name], mode, images, dtype), args.device)
+
+    builds = {name: partial(repetition, name) for name in args.models}
+    trials = try_out(builds, args.device, peak_alone, f'{mode} at {side}', progress)
+    candidates = {name: trial.repeat for name, trial in trials.items()}
+    for name in trials:
+        if not name.endswith(COMPILED):
+            layers = make_linear_step(models[name], mode, images, dtype)
+            layers()
+            candidates[f'{name} linear'] = partial(timed, layers, args.device)
+    seconds = interleave(candidates, args.repeats, args.budget, progress)
+    results = {name: spread(phases['step']) for name, phases in seconds.items()}
     rows = []
-    for mode in args.modes:
-        candidates = {}
-        for name in memory[mode]:
-            candidates[name] = partial(timed, make_step(models[name], mode, images))
-            linear = make_linear_step(models[name], mode, images)
-            candidates[f'{name} linear'] = partial(timed, linear)
-        seconds = interleave(candidates, args.repeats, args.budget, progress)
-        results = {name: spread(phases['step']) for name, phases in seconds.items()}
-        for name, peak in memory[mode].items():
-            step = results[name]
-            linear = results[f'{name} linear']['median_ms']
-            deit = results.get(f'deit_{name.rpartition("_")[2]}')
-            rows.append(
-                {
-                    'model': name,
-                    'mode': mode,
-                    'resolution': resolution,
-                    'batch': batch_size,
-                    **step,
-                    'images_per_s': 1e3 * batch_size / step['median_ms'],
-                    'linear_ms': linear,
-                    'times_linear': step['median_ms'] / linear,
-                    'times_deit': deit and step['median_ms'] / deit['median_ms'],
-                    'peak_mib': None if peak is None else peak / 2**20,
-                }
-            )
+    for name, trial in trials.items():
+        step = results[name]
+        least = results.get(f'{name} linear')
+        deit = results.get(f'deit_{name.rpartition("_")[2]}')
+        rows.append(
+            {
+                'model': name,
+                'mode': mode,
+                'resolution': side,
+                'batch': batch_size,
+                **step,
+                'images_per_s': 1e3 * batch_size / step['median_ms'],
+                'linear_ms': least and least['median_ms'],
+                'times_linear': least and step['median_ms'] / least['median_ms'],
+                'times_deit': deit and step['median_ms'] / deit['median_ms'],
+                'peak_mib': mebibytes(trial.peak),
+                'first_s': trial.first_s,
+            }
+        )
     return rows
 
 
-def plot(rows: Sequence[Row]) -> Figure:
-    """Draws time and memory for each image against the resolution, a mode a row."""
-    modes = list(dict.fromkeys(row['mode'] for row in rows))
-    figure = Figure(figsize=(10, 4 * len(modes)), layout='constrained')
-    axes = figure.subplots(len(modes), 2, squeeze=False)
-    for mode, (time, memory) in zip(modes, axes, strict=True):
-        of_mode = [row for row in rows if row['mode'] == mode]
-        for name in dict.fromkeys(row['model'] for row in of_mode):
-            of_model = [row for row in of_mode if row['model'] == name]
-            sides = [row['resolution'] for row in of_model]
-            median, low, high = (
-                [row[key] / row['batch'] for row in of_model]
-                for key in ('median_ms', 'min_ms', 'max_ms')
-            )
-            (line,) = time.plot(sides, median, marker='o', label=name)
-            time.fill_between(sides, low, high, color=line.get_color(), alpha=0.2)
-            peaks = [row['peak_mib'] for row in of_model]
-            if None not in peaks:
-                memory.plot(sides, peaks, marker='o', label=name)
-        time.set(title=mode, ylabel='ms per image', xscale='log', yscale='log')
-        memory.set(title=mode, ylabel='peak of the process, MiB')
-        for panel in (time, memory):
-            panel.set(xlabel='side of the image in pixels')
-            ticks = sorted({row['resolution'] for row in of_mode})
-            panel.set_xticks(ticks, map(str, ticks))
-            panel.set_xticks([], minor=True)
-            panel.grid(alpha=0.3)
-            panel.legend()
-    return figure
+def save_throughput_plot(rows: Sequence[Row], args: argparse.Namespace, console: Console) -> None:
+    """Draws time for each image and memory against the resolution, a mode a row."""
+    points = [
+        Point(
+            *(row[key] for key in ('mode', 'model', 'resolution')),
+            *(row[key] / row['batch'] for key in ('median_ms', 'min_ms', 'max_ms')),
+            row['peak_mib'],
+        )
+        for row in rows
+    ]
+    save_plot(args.out / 'throughput.png', points, LABELS, console)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -211,23 +207,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     console = make_console()
     with one_line_errors():
         args = parse_args(argv)
-        about = environment(args.threads, dtype='float32', selective_scan=scan_backend())
-        names = find_models(args.models, console)
-        pairs = list(zip(args.resolutions, args.batch_size, strict=True))
+        scan = scan_backend(args.device)
+        about = environment(args.threads, args.device, dtype=args.dtype, selective_scan=scan)
+        args.models = find_models(args.models, console)
         if args.peak_memory:
-            if len(names) * len(args.modes) * len(pairs) != 1:
-                raise InputError('--peak-memory: expected one model, one mode and one resolution')
-            print(peak_memory(names[0], args.modes[0], *pairs[0]))
+            print(peak_memory(args))
             return
-        rows = []
+        path, rows = args.out / 'throughput.csv', []
         with Progress(console=console, transient=True) as progress:
-            for resolution, batch_size in pairs:
-                rows += measure(names, resolution, batch_size, args, progress)
-                save_csv(args.out / 'throughput.csv', rows, about)
-        title = ', '.join(f'{key} {value}' for key, value in about.items())
-        print_table(rows, title, hidden=(), group='resolution', console=console)
-        save(args.out / 'throughput.png', lambda beside: plot(rows).savefig(beside, dpi=120))
-    console.print(f'wrote {args.out}/throughput.csv and .png', highlight=False, soft_wrap=True)
+            for side, batch_size in zip(args.resolutions, args.batch_size, strict=True):
+                for mode in args.modes:
+                    rows += measure(mode, side, batch_size, args, progress)
+                    save_csv(path, rows, about)
+        show(path, rows, about, group='resolution', console=console, common=('repeats',))
+        save_throughput_plot(rows, args, console)
 
 
 if __name__ == '__main__':

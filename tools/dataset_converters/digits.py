@@ -106,9 +106,19 @@ def convert(out: Path, num_train: int, num_val: int, image_size: int, seed: int)
                 image_size,
                 (progress, f'detection {split}'),
             )
-        if out.exists():
-            os.replace(out, folder / 'before')
+        exchange(new, out, folder / 'before')
+
+
+def exchange(new: Path, out: Path, before: Path) -> None:
+    """Puts a folder in the place of another, which comes back if that fails."""
+    if out.exists():
+        os.replace(out, before)
+    try:
         os.replace(new, out)
+    except OSError:
+        if before.exists():
+            os.replace(before, out)
+        raise
 
 
 def add_arguments(parser: ArgumentParser) -> None:

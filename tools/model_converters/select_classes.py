@@ -1,15 +1,18 @@
 """Reduces a classifier to some of its classes, such as ImageNet-21K to ImageNet-1K.
 
 Reads a checkpoint of this project and keeps its weights for inference, the averaged ones where
-there are such, with the rows of its last layer that a file names.
+there are such, with the rows of its last layer that a file names. The auxiliary classifier, which
+inference does not need and fine-tuning goes on with, is left out unless it is asked for.
 """
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from torch import Tensor
+
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
-from mmdefocus.checkpoints.files import write_checkpoint
+from mmdefocus.checkpoints.files import read_checkpoint, write_checkpoint
 from mmdefocus.engine.command import command
 from mmdefocus.utils.errors import InputError
 
@@ -25,6 +28,23 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='FILE',
         help='text file with, for each class to keep, the index of its row in the classifier',
     )
+    parser.add_argument(
+        '--auxiliary', action='store_true', help='keep these rows of the auxiliary classifier, too'
+    )
+
+
+def auxiliary_weights(path: Path) -> dict[str, Tensor]:
+    """Returns the weights of the auxiliary classifier of a checkpoint.
+
+    Raises:
+        InputError: If it has none, as one that was published for inference.
+    """
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint.get('state_dict', checkpoint)
+    found = {name: w for name, w in weights.items() if name.startswith('head.aux_fc.')}
+    if not found:
+        raise InputError(f'--auxiliary: {path} has no auxiliary classifier; give an epoch_*.pth')
+    return found
 
 
 @command(add_arguments)
@@ -32,6 +52,8 @@ def main(args: Namespace) -> None:
     """Reduces one classifier."""
     rows = read_class_map(args.class_map)
     checkpoint = inference_checkpoint(args.src)
+    if args.auxiliary:
+        checkpoint['state_dict'] |= auxiliary_weights(args.src)
     try:
         weights = select_classes(checkpoint['state_dict'], rows)
     except ValueError as error:

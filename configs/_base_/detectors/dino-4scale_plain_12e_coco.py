@@ -29,13 +29,26 @@ model = dict(
     ),
 )
 
+# mmdet numbers labels in the order of the file; these go by the names.
 load_image = dict(type='LoadImage')
+# An image however thin keeps a pixel of each side.
+resize = dict(_base_.test_pipeline[1], type='ResizeToPixels')
 train_dataloader = dict(
     persistent_workers=False,
-    dataset=dict(pipeline=[load_image, *_base_.train_pipeline[1:]]),
+    dataset=dict(type='CocoByName', pipeline=[load_image, *_base_.train_pipeline[1:]]),
+)
+val_dataloader = dict(
+    dataset=dict(type='CocoByName', pipeline=[load_image, resize, *_base_.test_pipeline[2:]])
 )
 # The test pipeline keeps mmcv's loader: the inferencers look for it by its name.
-val_dataloader = dict(dataset=dict(pipeline=[load_image, *_base_.test_pipeline[1:]]))
+test_dataloader = dict(
+    dataset=dict(
+        type='CocoByName',
+        pipeline=[_base_.test_pipeline[0], resize, *_base_.test_pipeline[2:]],
+    )
+)
+val_evaluator = dict(type='CocoMetricByName')
+test_evaluator = dict(type='CocoMetricByName')
 
 optim_wrapper = dict(constructor='DefocusOptimWrapperConstructor', optimizer=dict(fused=True))
 

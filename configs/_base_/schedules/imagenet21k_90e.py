@@ -3,22 +3,8 @@
 _base_ = './imagenet_300e.py'
 
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,
-        by_epoch=True,
-        begin=0,
-        end=5,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=1e-5,
-        by_epoch=True,
-        begin=5,
-        end=90,
-        convert_to_iter_based=True,
-    ),
+    dict(_base_.param_scheduler[0], end=5),
+    dict(_base_.param_scheduler[1], begin=5),
 ]
 
 train_cfg = dict(max_epochs=90)

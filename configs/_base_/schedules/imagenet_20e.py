@@ -5,22 +5,8 @@ _base_ = './imagenet_300e.py'
 optim_wrapper = dict(optimizer=dict(lr=4e-5))
 
 param_scheduler = [
-    dict(
-        type='LinearLR',
-        start_factor=1e-3,
-        by_epoch=True,
-        begin=0,
-        end=2,
-        convert_to_iter_based=True,
-    ),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min=4e-7,
-        by_epoch=True,
-        begin=2,
-        end=20,
-        convert_to_iter_based=True,
-    ),
+    dict(_base_.param_scheduler[0], end=2),
+    dict(_base_.param_scheduler[1], begin=2),
 ]
 
 train_cfg = dict(max_epochs=20)

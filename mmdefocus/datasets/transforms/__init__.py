@@ -1,6 +1,13 @@
-"""Transforms of a data pipeline."""
+"""Transforms of a data pipeline; those of mmdet are registered where it is installed."""
+
+from importlib.util import find_spec
 
 from .load_image import LoadImage
 from .write_on_clutter import WriteOnClutter
 
 __all__ = ['LoadImage', 'WriteOnClutter']
+
+if find_spec('mmdet') is not None:
+    from .resize import ResizeToPixels
+
+    __all__ += ['ResizeToPixels']

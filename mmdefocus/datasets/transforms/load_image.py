@@ -1,24 +1,35 @@
 """Loads an image, or says which file is broken."""
 
+import io
+
+import cv2
 import mmcv
 import numpy as np
+import simplejpeg
 from mmcv.transforms import LoadImageFromFile
 from mmengine import fileio
+from PIL import Image
 
 from ...registry import TRANSFORMS
 from ...utils.errors import InputError
 
-JPEG_START, JPEG_END = b'\xff\xd8', b'\xff\xd9'
-PNG_START, PNG_END = b'\x89PNG', b'IEND'
+JPEG_START = b'\xff\xd8'
+EXIF_SEARCHED = 1 << 16  # bytes; EXIF stands in the first segments of a JPEG file
+ORIENTATION = 0x0112  # tag of EXIF
+ARGUMENTS = {'type', 'to_float32', 'color_type', 'imdecode_backend', 'backend_args'}
+SENSOR_DEPTHS = (8, 10, 12, 14, 16)  # bits
 
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
     """mmcv's `LoadImageFromFile` with an error that names the file.
 
-    It also refuses a JPEG or PNG file that is cut short, which OpenCV fills with grey without a
-    word. The inferencers of mmdet and mmpretrain look for `LoadImageFromFile` by its name, so that
-    a `test_dataloader` keeps that one.
+    It also refuses what OpenCV reads without a word: a JPEG file whose data are damaged or cut
+    short (the rest would be grey), and an image of another size than its annotation says. Bytes
+    behind the end of an image do no harm. Images of more than 8 bits are scaled by the fewest
+    bits, out of 8, 10, 12, 14 and 16, that hold their data; OpenCV would take them all for 16.
+    The inferencers of mmdet and mmpretrain look for `LoadImageFromFile` by its name, so that a
+    `test_dataloader` keeps that one; `CheckedRunner` replaces it.
 
     Args:
         to_float32: Whether to convert the uint8 image to float32.
@@ -40,38 +51,108 @@ class LoadImage(LoadImageFromFile):
         """Adds `img`, an array `(H, W, 3)`, its `img_shape` and `ori_shape` to the results.
 
         Raises:
-            InputError: If the file at `img_path` does not exist or holds no whole image.
+            InputError: If the file at `img_path` does not exist or holds no whole image, or its
+                size is not the `width` and `height` of the results, where these have both.
         """
         path = results['img_path']
         try:
             data = fileio.get(path, backend_args=self.backend_args)
         except FileNotFoundError as error:
             raise InputError(f'{path}: no such image; make the dataset again') from error
-        image = None if is_cut_short(data) else self._decode(data)
+        except OSError as error:
+            raise InputError(f'{path}: cannot be read: {error.strerror}') from error
+        try:
+            image = self._decode(data)
+        # Each decoder has errors of its own.
+        except Exception as error:
+            raise InputError(_broken(path, data, f': {error}')) from error
         if image is None:
-            raise InputError(
-                f'{path}: not a whole image ({len(data)} bytes); replace the file or take it out '
-                'of the dataset'
-            )
+            raise InputError(_broken(path, data))
+        _check_size(path, image, results)
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
 
     def _decode(self, data: bytes) -> np.ndarray | None:
-        """Decodes an image; None if it cannot be, which each decoder reports in its own way."""
-        try:
-            return mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
-        except Exception:
-            return None
+        plain = self.color_type == 'color' and self.imdecode_backend == 'cv2'
+        if data.startswith(JPEG_START):
+            if plain and simplejpeg.decode_jpeg_header(data)[2] in ('YCbCr', 'Gray', 'RGB'):
+                return _upright(simplejpeg.decode_jpeg(data, 'BGR'), data)
+            simplejpeg.decode_jpeg(data, 'GRAY')
+        if plain:
+            array = np.frombuffer(data, np.uint8)
+            image = cv2.imdecode(array, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+            return None if image is None else to_8_bits(image)
+        return mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
 
 
-def is_cut_short(data: bytes) -> bool:
-    """Tells whether a JPEG or PNG file lacks its end; other formats are left to the decoder.
+def to_8_bits(image: np.ndarray) -> np.ndarray:
+    """Scales an image to uint8 by the range of its data.
 
-    A JPEG file may carry a whole thumbnail at its head and further bytes at its end, so that the
-    end marker counts anywhere in the second half.
+    Args:
+        image: uint8, which is returned as it is, uint16, or floats from 0 to 1.
+
+    Raises:
+        ValueError: If it has another dtype or range.
     """
-    half = len(data) // 2
-    if data.startswith(JPEG_START):
-        return data.find(JPEG_END, half) < 0
-    return data.startswith(PNG_START) and data.find(PNG_END, half) < 0
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype == np.uint16:
+        needed = int(image.max()).bit_length()
+        depth = next(depth for depth in SENSOR_DEPTHS if depth >= needed)
+        return (image >> (depth - 8)).astype(np.uint8)
+    if np.issubdtype(image.dtype, np.floating) and image.min() >= 0 and image.max() <= 1:
+        return (image * 255).round().astype(np.uint8)
+    raise ValueError(
+        f'expected uint8, uint16 or floats in [0, 1], got {image.dtype} from {image.min()} to '
+        f'{image.max()}'
+    )
+
+
+def _upright(image: np.ndarray, data: bytes) -> np.ndarray:
+    """Turns an image as the EXIF data of its JPEG file say, which OpenCV does too."""
+    if b'Exif' not in data[:EXIF_SEARCHED]:
+        return image
+    orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)
+
+
+def _check_size(path: str, image: np.ndarray, results: dict) -> None:
+    height, width = image.shape[:2]
+    stated = results.get('width'), results.get('height')
+    if None not in stated and stated != (width, height):
+        raise InputError(
+            f'{path}: {width} x {height} pixels, but annotated as {stated[0]} x {stated[1]}; mend '
+            'the annotation, whose boxes may be those of a turned or resized image'
+        )
+
+
+def _broken(path: str, data: bytes, reason: str = '') -> str:
+    return (
+        f'{path}: not a whole image ({len(data)} bytes){reason}; replace the file or take it out '
+        'of the dataset'
+    )
+
+
+def with_strict_loading(node: object) -> object:
+    """Returns a copy of a part of a config in which mmcv's loader is replaced by `LoadImage`.
+
+    Steps with arguments that `LoadImage` does not have stay as they are.
+    """
+    if isinstance(node, list | tuple):
+        return type(node)(with_strict_loading(child) for child in node)
+    if not isinstance(node, dict):
+        return node
+    kind = node.get('type')
+    is_loader = kind is LoadImageFromFile or (
+        isinstance(kind, str) and kind.rpartition('.')[2] == 'LoadImageFromFile'
+    )
+    if is_loader and ARGUMENTS.issuperset(node):
+        return {**node, 'type': LoadImage}
+    return type(node)({key: with_strict_loading(child) for key, child in node.items()})

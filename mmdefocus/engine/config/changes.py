@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.runner import find_latest_checkpoint
 
+from ...datasets.config_parts import type_name
 from ...utils.errors import InputError
 
 
@@ -40,7 +41,7 @@ def enable_amp(cfg: Config) -> None:
         InputError: If the config has an optimizer wrapper of its own kind.
     """
     wrapper = cfg.optim_wrapper
-    wrapper_type = wrapper.get('type', 'OptimWrapper')
+    wrapper_type = type_name(wrapper.get('type', 'OptimWrapper'))
     if wrapper_type not in ('OptimWrapper', 'AmpOptimWrapper', 'BFloat16OptimWrapper'):
         raise InputError(f'--amp: expected optim_wrapper.type OptimWrapper, got {wrapper_type}')
     if get_device() == 'cpu':
@@ -72,15 +73,8 @@ def draw_to(cfg: Config, folder: str) -> None:
     Raises:
         InputError: If the config is neither of mmdet nor of mmpretrain.
     """
-    folder = os.path.abspath(folder)  # mmdet takes a relative one as part of the work directory
-    hooks = dict(
-        mmdet=dict(type='DetVisualizationHook', draw=True, test_out_dir=folder),
-        mmpretrain=dict(type='VisualizationHook', enable=True, interval=1, out_dir=folder),
-    )
-    visualizers = dict(mmdet='DetLocalVisualizer', mmpretrain='UniversalVisualizer')
     scope = cfg.get('default_scope')
-    if scope not in hooks:
+    if scope not in ('mmdet', 'mmpretrain'):
         raise InputError(f'--show-dir: expected default_scope mmdet or mmpretrain, got {scope!r}')
-    cfg.setdefault('default_hooks', {})
-    cfg.default_hooks.visualization = hooks[scope]
-    cfg.visualizer = dict(cfg.get('visualizer') or {}, type=visualizers[scope])
+    hooks = list(cfg.get('custom_hooks') or [])
+    cfg.custom_hooks = [*hooks, dict(type='DrawHook', out_dir=os.path.abspath(folder))]

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from ...checkpoints.checks import check_file, is_pretrained
 from ...utils.errors import InputError
+from ...utils.files import is_local
 
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
@@ -151,5 +152,5 @@ def _data_paths(dataset: Mapping) -> Iterator[tuple[str, Path]]:
     values = [('data_root', root), ('ann_file', os.path.join(root, dataset.get('ann_file') or ''))]
     values += [('data_prefix', os.path.join(root, value or '')) for value in prefixes.values()]
     for argument, value in values:
-        if value and '://' not in value:  # what is elsewhere, MMEngine's file backends find
+        if value and is_local(value):
             yield argument, Path(value)

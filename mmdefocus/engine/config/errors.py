@@ -18,8 +18,13 @@ def config_errors(cfg: Config) -> Iterator[None]:
     """Turns what goes wrong while a config is built into an `InputError` that names the key."""
     try:
         yield
-    except (TypeError, KeyError, AssertionError, ValueError) as error:
-        message = _unknown_argument(error, cfg) or _unknown_type(error) or _bad_value(error)
+    except (TypeError, LookupError, AssertionError, ValueError) as error:
+        message = (
+            _unknown_argument(error, cfg)
+            or _unknown_type(error)
+            or _bad_value(error)
+            or _bad_entry(error, cfg)
+        )
         if message is None:
             raise
         raise InputError(message) from error
@@ -71,6 +76,22 @@ def _bad_value(error: Exception) -> str | None:
             return f'{built.__name__}: {one_line(error)}'
     by_runner = frames[-1].f_globals['__name__'] == 'mmengine.runner.runner'
     return one_line(error) if by_runner or 'failed to load image' in str(error) else None
+
+
+def _bad_entry(error: Exception, cfg: Config) -> str | None:
+    """Explains a key, index or type that a config or an image has wrong, as a library meets it."""
+    if not isinstance(error, (TypeError, LookupError)):
+        return None
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    what = f'{type(error).__name__}: {one_line(error)}'
+    for frame in reversed(frames):
+        results, built = frame.f_locals.get('results'), frame.f_locals.get('obj_cls')
+        if isinstance(results, dict) and 'img_path' in results:
+            return f'{results["img_path"]}: {what}'
+        if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
+            return f'{cfg.filename}: {built.__name__}: {what}'
+    by_mmengine = frames[-1].f_globals.get('__name__', '').startswith('mmengine.')
+    return f'{cfg.filename}: {what}' if by_mmengine else None
 
 
 def _find_class(name: str, frames: list) -> object | None:

@@ -13,7 +13,7 @@ from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.registry import HOOKS
 
 from ...checkpoints.checks import inference_checkpoint
-from .linear_schedule import linear_schedule
+from .linear_schedule import has_epochs, linear_schedule
 
 
 @HOOKS.register_module()
@@ -25,9 +25,12 @@ class AuxHeadHook(Hook):
     work directory holds the weights of the last checkpoint (the averaged ones, where EMA is used)
     without optimizer and auxiliary classifier.
 
+    The weights are factors of the head's own `aux_loss_weight`. An iteration-based loop changes
+    them every iteration.
+
     Args:
-        start: Weight of the auxiliary loss in the first epoch, 0 or more.
-        end: Weight in the last epoch; linear between.
+        start: Factor of the auxiliary loss in the first epoch, 0 or more.
+        end: Factor in the last epoch; linear between.
 
     Raises:
         ValueError: If a weight is negative, or the model has no auxiliary classifier.
@@ -46,9 +49,20 @@ class AuxHeadHook(Hook):
         _aux_head(runner.model)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        weight = linear_schedule(self.start, self.end, runner.epoch, runner.max_epochs)
-        _aux_head(runner.model).aux_loss_weight = weight
-        runner.message_hub.update_scalar('train/aux_weight', weight)
+        if has_epochs(runner):
+            self._set_weight(runner, runner.epoch, runner.max_epochs)
+
+    def before_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | tuple | list | None = None
+    ) -> None:
+        if not has_epochs(runner):
+            self._set_weight(runner, runner.iter, runner.max_iters)
+
+    def _set_weight(self, runner: Runner, step: int, num_steps: int) -> None:
+        head = _aux_head(runner.model)
+        factor = linear_schedule(self.start, self.end, step, num_steps)
+        head.aux_loss_weight = factor * head.own_aux_loss_weight
+        runner.message_hub.update_scalar('train/aux_weight', head.aux_loss_weight)
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._counts = torch.zeros(3)

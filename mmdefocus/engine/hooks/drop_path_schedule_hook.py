@@ -5,7 +5,7 @@ from mmengine.runner import Runner
 
 from mmdefocus.registry import HOOKS
 
-from .linear_schedule import linear_schedule
+from .linear_schedule import has_epochs, linear_schedule
 
 
 @HOOKS.register_module()
@@ -18,7 +18,8 @@ class DropPathScheduleHook(Hook):
     Args:
         start: Rate in the first epoch, in [0, 1).
         end: Rate in the last epoch, in [0, 1).
-        by_epoch: Whether to change the rate every epoch (as released) or every iteration.
+        by_epoch: Whether to change the rate every epoch (as released) or every iteration. An
+            iteration-based loop changes it every iteration in either case.
 
     Raises:
         ValueError: If a rate is out of its range, or no module of the model has
@@ -41,15 +42,19 @@ class DropPathScheduleHook(Hook):
                 'DropPathScheduleHook: no module of the model has set_drop_path_rate; use a '
                 'backbone of mmdefocus or remove the hook'
             )
+        # Layers that will drop are made to compute with a rate from the first step on, so that
+        # compiled code stays valid when a schedule leaves 0.
+        for module in self._modules(runner):
+            module.set_drop_path_rate(max(self.start, self.end))
 
     def before_train_epoch(self, runner: Runner) -> None:
-        if self.by_epoch:
+        if self.by_epoch and has_epochs(runner):
             self._set_rate(runner, runner.epoch, runner.max_epochs)
 
     def before_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | tuple | list | None = None
     ) -> None:
-        if not self.by_epoch:
+        if not (self.by_epoch and has_epochs(runner)):
             self._set_rate(runner, runner.iter, runner.max_iters)
 
     def _set_rate(self, runner: Runner, step: int, num_steps: int) -> None:

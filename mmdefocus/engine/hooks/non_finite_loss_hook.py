@@ -45,10 +45,7 @@ class NonFiniteLossHook(Hook):
             # The sum is as broken as its terms: it is named only where no term is.
             terms = {name: loss for name, loss in broken.items() if name != 'loss'} or broken
             found = ', '.join(f'{name} is {loss}' for name, loss in terms.items())
-            raise FloatingPointError(
-                f'{found} at iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training is '
-                f'stopped, {_last_good(runner)}; lower the learning rate or clip the gradients'
-            )
+            raise diverged(runner, found)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Checks the weights that are about to be saved.
@@ -63,6 +60,14 @@ class NonFiniteLossHook(Hook):
                     f'parameter {name} is not finite after epoch {runner.epoch + 1}; training is '
                     f'stopped, {_last_good(runner)}; lower the learning rate or clip the gradients'
                 )
+
+
+def diverged(runner: Runner, found: str) -> FloatingPointError:
+    """Returns the error that stops a training in mid-epoch; `found` says what is not finite."""
+    return FloatingPointError(
+        f'{found} at iteration {runner.iter + 1} (epoch {runner.epoch + 1}); training is stopped, '
+        f'{_last_good(runner)}; lower the learning rate or clip the gradients'
+    )
 
 
 def _last_good(runner: Runner) -> str:

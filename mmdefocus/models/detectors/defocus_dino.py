@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmcv.ops import MultiScaleDeformableAttention
 from mmdet.models.dense_heads import DINOHead
 from mmdet.models.detectors import DINO
@@ -23,6 +24,7 @@ class DefocusDINO(DINO):
     - Denoising uses at most `num_dn_queries` objects of an image, drawn anew in every step, and
       therefore at most 2 * num_dn_queries queries; mmdet makes two for every object. The matching
       part still learns from all objects.
+    - An image of fewer tokens than queries has queries without a token, as masked tokens are.
     - Deformable attention runs in float32 under autocast: coordinates in bfloat16 or float16 are
       off by pixels.
 
@@ -54,6 +56,20 @@ class DefocusDINO(DINO):
                 module.__class__ = Float32DeformableAttention
             elif with_cp and type(module) is DeformableDetrTransformerEncoderLayer:
                 module.__class__ = CheckpointedEncoderLayer
+
+    def gen_encoder_output_proposals(
+        self, memory: Tensor, memory_mask: Tensor, spatial_shapes: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See mmdet; gives at least `num_queries` proposals, out of which the best are taken."""
+        memory, proposals = super().gen_encoder_output_proposals(
+            memory, memory_mask, spatial_shapes
+        )
+        lacking = self.num_queries - memory.shape[1]
+        if lacking > 0:
+            memory = F.pad(memory, (0, 0, 0, lacking))
+            # what mmdet gives a masked token
+            proposals = F.pad(proposals, (0, 0, 0, lacking), value=float('inf'))
+        return memory, proposals
 
 
 @MODELS.register_module()

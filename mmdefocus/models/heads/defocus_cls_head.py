@@ -15,6 +15,10 @@ from mmdefocus.utils.checks import check_choice
 from ..backbones import ClsAndTokens
 
 Features = tuple[ClsAndTokens, ...]
+ONE_LABEL = (
+    'expected one label an image (the softmax of this head lets labels exclude each other; for '
+    "several use MMPretrain's MultiLabelLinearClsHead)"
+)
 INIT_CFG = {'type': 'TruncNormal', 'layer': 'Linear', 'std': 0.02}
 
 
@@ -62,6 +66,8 @@ class DefocusClsHead(ClsHead):
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
         super().__init__(loss=mmpretrain_loss(loss), cal_acc=cal_acc, init_cfg=init_cfg or INIT_CFG)
+        self.own_aux_loss_weight = aux_loss_weight
+        self.register_buffer('aux_weight', torch.ones(()), persistent=False)
         self.aux_loss_weight = aux_loss_weight
         self.aux_target = aux_target
         self.fc = _classifier(in_channels, hidden_channels, num_classes)
@@ -69,7 +75,19 @@ class DefocusClsHead(ClsHead):
             _classifier(in_channels, hidden_channels, num_classes) if aux_loss_weight else None
         )
         self.aux_has_weights = True
+        self.knows_targets = False
         self.register_load_state_dict_post_hook(_accept_published_weights)
+
+    @property
+    def aux_loss_weight(self) -> float:
+        """Weight of the auxiliary loss now; a schedule sets it relative to the own one."""
+        return self._aux_loss_weight
+
+    @aux_loss_weight.setter
+    def aux_loss_weight(self, weight: float) -> None:
+        self._aux_loss_weight = weight
+        # The loss reads a tensor: compiled code would be made for one value of a number.
+        self.aux_weight.fill_(weight)
 
     def forward(self, feats: Features) -> Tensor:
         """Returns the logits `(B, K)` of the CLS token from `((cls, tokens),)`."""
@@ -104,7 +122,7 @@ class DefocusClsHead(ClsHead):
         if self.aux_target == 'tokens':
             target = target.repeat_interleave(aux_logits.shape[1], dim=0)
             aux_logits = aux_logits.flatten(0, 1)
-        losses['loss_aux'] = self.aux_loss_weight * self.loss_module(aux_logits, target)
+        losses['loss_aux'] = self.aux_weight * self.loss_module(aux_logits, target)
         return losses
 
     def predict(
@@ -120,12 +138,25 @@ class DefocusClsHead(ClsHead):
                 sample.set_field(label, 'aux_pred_label')
         return predictions
 
-    @staticmethod
-    def _target(data_samples: list[DataSample]) -> Tensor:
-        """Returns soft targets `(B, K)`, which batch augmentation makes, or labels `(B,)`."""
-        if 'gt_score' in data_samples[0]:
-            return torch.stack([sample.gt_score for sample in data_samples])
-        return torch.cat([sample.gt_label for sample in data_samples])
+    def _target(self, data_samples: list[DataSample]) -> Tensor:
+        """Returns soft targets `(B, K)`, which batch augmentation makes, or labels `(B,)`.
+
+        Raises:
+            ValueError: If an image has several labels, or none.
+        """
+        for sample in data_samples:
+            if 'gt_label' in sample and sample.gt_label.numel() != 1:
+                raise ValueError(f'gt_label: {ONE_LABEL}, got {sample.gt_label.tolist()}')
+        if 'gt_score' not in data_samples[0]:
+            return torch.cat([sample.gt_label for sample in data_samples])
+        scores = torch.stack([sample.gt_score for sample in data_samples])
+        if not self.knows_targets and not torch.compiler.is_compiling():
+            # The first step alone waits for the device.
+            sums = scores.sum(1)
+            if not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+                raise ValueError(f'gt_score: {ONE_LABEL}, got sums of {sums.tolist()}')
+            self.knows_targets = True
+        return scores
 
 
 def unpack_tokens(feats: Features) -> ClsAndTokens:

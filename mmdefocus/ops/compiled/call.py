@@ -9,7 +9,7 @@ from torch import Tensor
 from .build import load_library
 
 _LOADED_IN = os.getpid()
-_SUFFIXES = {torch.float32: 'float', torch.float64: 'double'}
+_SUFFIXES = {torch.float32: 'float', torch.float64: 'double', torch.bfloat16: 'bfloat16'}
 
 
 def num_threads() -> int:
@@ -22,7 +22,7 @@ def num_threads() -> int:
 
 
 def call(name: str, dtype: torch.dtype, *arguments: object) -> None:
-    """Calls the compiled function `name` in its version for float32 or float64.
+    """Calls the compiled function `name` in its version for float32, float64 or bfloat16.
 
     Tensors are passed as pointers, None as a null pointer, structures by reference, tuples
     (strides) as arrays of int64, int as int64 and float as double.

@@ -5,14 +5,13 @@ from mmdefocus.engine.config import changes
 from mmdefocus.utils.errors import InputError
 
 
-def test_drawing_a_detector_goes_to_the_folder_of_the_user(tmp_path, monkeypatch):
+def test_drawing_goes_to_the_folder_of_the_user_beside_other_hooks(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    cfg = Config(dict(default_scope='mmdet', visualizer=dict(type='Visualizer', name='mine')))
+    cfg = Config(dict(default_scope='mmdet', custom_hooks=[dict(type='EpochSeedHook')]))
     changes.draw_to(cfg, 'drawn')
-    hook = cfg.default_hooks.visualization
-    assert hook.type == 'DetVisualizationHook'
-    assert hook.test_out_dir == str(tmp_path / 'drawn')
-    assert cfg.visualizer == dict(type='DetLocalVisualizer', name='mine')
+    first, second = cfg.custom_hooks
+    assert first.type == 'EpochSeedHook'
+    assert second == dict(type='DrawHook', out_dir=str(tmp_path / 'drawn'))
 
 
 def test_amp_refuses_an_optimizer_wrapper_of_another_kind():

@@ -68,3 +68,21 @@ def test_unknown_argument_in_code_is_a_programming_error(make_runner):
     cfg = Config(dict(optim_wrapper=dict(optimizer=dict(momentum=0.9))))
     with pytest.raises(TypeError), config_errors(cfg):
         buggy(momentum=0.9)
+
+
+def test_a_missing_key_names_the_class_that_needs_it(make_runner):
+    message = build(make_runner, param_scheduler=[dict(type='LinearLR', end='two')])
+    assert 'LinearParamScheduler: TypeError:' in message or 'LinearLR: TypeError:' in message
+
+
+def test_an_error_of_a_transform_names_the_image():
+    def transform(results):
+        return results['gt_bboxes']
+
+    with pytest.raises(InputError, match=r'a/b.png: KeyError: gt_bboxes'), config_errors(Config()):
+        transform({'img_path': 'a/b.png'})
+
+
+def test_an_error_of_a_program_stays_as_it_is():
+    with pytest.raises(KeyError), config_errors(Config()):
+        {}['key']

@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.logging import MessageHub
+from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from mmpretrain.structures import DataSample
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 
 from mmdefocus.engine.hooks import AuxHeadHook, DropPathScheduleHook
 from mmdefocus.models import DefocusClsHead, DefocusMamba
@@ -38,6 +40,7 @@ def runner():
     return SimpleNamespace(
         model=Wrapper(model),
         message_hub=hub,
+        train_loop=EpochBasedTrainLoop.__new__(EpochBasedTrainLoop),
         epoch=0,
         iter=0,
         max_epochs=7,
@@ -68,6 +71,70 @@ def test_the_rate_may_rise_by_iteration(runner):
         hook.before_train_iter(runner, batch_idx=0)
         seen.append(rates(runner)[-1])
     torch.testing.assert_close(seen, [0.0, 0.3, 0.6])
+
+
+@pytest.fixture
+def by_iteration(runner):
+    """The runner of an iteration-based loop, which has one epoch for its hooks."""
+    runner.train_loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+    runner.max_epochs = 1
+    return runner
+
+
+def test_an_iteration_loop_raises_the_rate_by_iteration(by_iteration):
+    hook = DropPathScheduleHook(0.0, 0.6)
+    hook.before_train(by_iteration)
+    hook.before_train_epoch(by_iteration)
+    seen = []
+    for by_iteration.iter in (0, 6, 12):
+        hook.before_train_iter(by_iteration, batch_idx=0)
+        seen.append(rates(by_iteration)[-1])
+    torch.testing.assert_close(seen, [0.0, 0.3, 0.6])
+
+
+def test_an_iteration_loop_changes_the_auxiliary_weight_by_iteration(by_iteration):
+    hook = AuxHeadHook(start=1.0, end=0.4)
+    hook.before_train_epoch(by_iteration)
+    seen = []
+    for by_iteration.iter in (0, 6, 12):
+        hook.before_train_iter(by_iteration, batch_idx=0)
+        seen.append(by_iteration.model.module.head.aux_loss_weight)
+    torch.testing.assert_close(seen, [1.0, 0.7, 0.4])
+
+
+def test_the_weight_of_the_head_is_scaled_and_not_replaced(runner):
+    runner.model.module.head = head = DefocusClsHead(3, 8, aux_loss_weight=0.5)
+    hook = AuxHeadHook(start=1.0, end=0.4)
+    seen = []
+    for runner.epoch in (0, 3, 6):
+        hook.before_train_epoch(runner)
+        seen.append(head.aux_loss_weight)
+        assert runner.message_hub.get_scalar('train/aux_weight').current() == seen[-1]
+    torch.testing.assert_close(seen, [0.5, 0.35, 0.2])
+
+
+def test_schedules_from_0_on_compile_once(runner):
+    torch.compiler.reset()
+    model, counter = runner.model.module, CompileCounter()
+    hooks = DropPathScheduleHook(0.0, 0.6), AuxHeadHook(start=1.0, end=0.4)
+    for hook in hooks:
+        hook.before_train(runner)
+    layer, head = model.backbone.blocks[-1].drop_path, model.head
+
+    def loss(tokens, targets):
+        feats = ((layer(tokens[:, -1]), layer(tokens)),)
+        return sum(head.loss(feats, targets).values())
+
+    compiled = torch.compile(loss, backend=counter)
+    targets = [DataSample().set_gt_label(label) for label in (0, 1, 2, 0)]
+    runner.max_epochs = 12
+    counts = []
+    for runner.epoch in range(12):
+        for hook in hooks:
+            hook.before_train_epoch(runner)
+        compiled(torch.ones(4, 5, 8), targets)
+        counts.append(counter.frame_count)
+    assert counts == [counts[0]] * 12
 
 
 def test_the_rate_depends_on_the_counters_alone(runner):

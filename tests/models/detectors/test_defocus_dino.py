@@ -56,6 +56,17 @@ def test_image_with_300_boxes_trains(build, batch, losses, scattered):
     assert all(grad.isfinite().all() for grad in gradients(model).values())
 
 
+def test_an_image_may_have_fewer_tokens_than_queries(build, batch, losses):
+    model = build(num_queries=300)  # 12 x 12 patches and a quarter of them
+    found = losses(model, batch([INSIDE], []))
+    total(found).backward()
+    assert all(value.isfinite().all() for value in found.values()), found
+    assert all(grad.isfinite().all() for grad in gradients(model).values())
+    with torch.no_grad():
+        predictions = model.eval().predict(*batch([INSIDE]), rescale=False)
+    assert len(predictions[0].pred_instances) > 0
+
+
 @pytest.mark.parametrize('count', [1, 7, 30, 31, 300, 5000])
 def test_denoising_queries_are_capped(build, batch, scattered, count):
     generator = build().dn_query_generator

@@ -114,3 +114,17 @@ def test_bad_arguments_are_named(kwargs, message):
 def test_features_without_tokens_are_explained():
     with pytest.raises(ValueError, match="give the backbone out_type='cls_and_tokens'"):
         DefocusClsHead(3, 8)((torch.randn(2, 8),))
+
+
+@pytest.mark.parametrize(
+    'sample',
+    [
+        DataSample().set_gt_label([0, 2]),
+        DataSample().set_gt_label([]),
+        DataSample().set_gt_score(torch.tensor([1.0, 0.0, 1.0])),
+    ],
+)
+def test_several_labels_an_image_are_refused(feats, sample):
+    head = DefocusClsHead(3, 8, loss={'type': 'CrossEntropyLoss', 'use_soft': True})
+    with pytest.raises(ValueError, match='expected one label an image'):
+        head.loss(feats, [sample, sample])

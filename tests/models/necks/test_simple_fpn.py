@@ -14,6 +14,20 @@ def test_default_strides_are_a_quarter_to_twice_the_patch():
     ]
 
 
+@pytest.mark.parametrize('sides', [(1, 1), (1, 9), (5, 1)])
+def test_sides_of_a_level_are_at_least_1(sides):
+    for level in SimpleFPN(16, 8, num_outs=6)((torch.randn(1, 16, *sides),)):
+        assert min(level.shape) >= 1
+
+
+def test_convolutions_begin_as_those_of_the_released_neck():
+    torch.manual_seed(0)
+    neck = SimpleFPN(768, 256)
+    for convs, std in ((neck.lateral_convs, (2 / 256) ** 0.5), (neck.fpn_convs, (2 / 2304) ** 0.5)):
+        for layer in convs:
+            assert layer.conv.weight.std().item() == pytest.approx(std, rel=0.02)
+
+
 def test_levels_beyond_the_scales_halve_the_last():
     levels = SimpleFPN(16, 8, scales=(2, 1), num_outs=4)((torch.randn(1, 16, 8, 8),))
     assert [x.shape[-1] for x in levels] == [16, 8, 4, 2]

@@ -1,5 +1,7 @@
 """The neck serves other detectors of mmdet too."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from mmdet.testing import demo_mm_inputs
@@ -9,19 +11,13 @@ from mmengine.registry import MODELS, DefaultScope
 
 import mmdefocus.models  # noqa: F401
 
-BACKBONE = """
+ARCH = dict(Config.fromfile(Path(__file__).parents[2] / 'data' / 'tiny_arch.py').arch)
+BACKBONE = f"""
 model = dict(
     backbone=dict(
         _delete_=True,
         type='DefocusMamba',
-        arch=dict(
-            embed_dims=16,
-            depth=2,
-            intermediate_size=32,
-            state_size=4,
-            time_step_rank=2,
-            group_norm_size=16,
-        ),
+        arch={ARCH},
         out_type='featmap',
     ),
 """

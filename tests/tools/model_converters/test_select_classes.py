@@ -16,9 +16,10 @@ def checkpoint(tmp_path):
     return weights
 
 
-def run(load_tool, tmp_path):
+def run(load_tool, tmp_path, *options):
     main = load_tool('model_converters/select_classes').main
-    main([f'{tmp_path}/src.pth', f'{tmp_path}/dst.pth', '--class-map', f'{tmp_path}/map.txt'])
+    files = [f'{tmp_path}/src.pth', f'{tmp_path}/dst.pth', '--class-map', f'{tmp_path}/map.txt']
+    main([*files, *options])
 
 
 def test_keeps_the_named_rows_of_the_classifier_and_all_of_the_backbone(
@@ -51,3 +52,20 @@ def test_what_does_not_fit_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (tmp_path / 'dst.pth').exists()
+
+
+def test_the_auxiliary_classifier_is_kept_when_asked_for(load_tool, tmp_path, checkpoint):
+    run(load_tool, tmp_path, '--auxiliary')
+    found = torch.load(tmp_path / 'dst.pth', weights_only=True)['state_dict']
+    expected = checkpoint['head.aux_fc.weight'][[4, 0, 4]]
+    assert torch.equal(found['head.aux_fc.weight'], expected)
+
+
+def test_a_checkpoint_without_auxiliary_classifier_is_one_line(
+    load_tool, tmp_path, checkpoint, capsys
+):
+    del checkpoint['head.aux_fc.weight']
+    torch.save(checkpoint, tmp_path / 'src.pth')
+    with pytest.raises(SystemExit):
+        run(load_tool, tmp_path, '--auxiliary')
+    assert 'src.pth has no auxiliary classifier' in capsys.readouterr().err

@@ -1,0 +1,33 @@
+"""Where a model looks: maps after Appendix B.1 of the paper, and numbers for them."""
+
+from .filters import Filters, filters_of, response
+from .layers import on_grid
+from .maps import attention_map, gradient_map, receptive_field
+from .metrics import (
+    area,
+    effective_tokens,
+    gini,
+    mean_distance,
+    outlier_norms,
+    sink_share,
+    top_mass,
+)
+from .mixing import mixing_matrix
+
+__all__ = [
+    'Filters',
+    'area',
+    'attention_map',
+    'effective_tokens',
+    'filters_of',
+    'gini',
+    'gradient_map',
+    'mean_distance',
+    'mixing_matrix',
+    'on_grid',
+    'outlier_norms',
+    'receptive_field',
+    'response',
+    'sink_share',
+    'top_mass',
+]

@@ -1,0 +1,126 @@
+"""The layers of a model, whatever its family: what goes into one, and where CLS and image are."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from ...models.backbones.image_backbone import ImageBackbone
+
+
+class Layers(NamedTuple):
+    """The blocks of a backbone and the places of its tokens.
+
+    Attributes:
+        blocks: The blocks with their residuals, first to last; each maps `(B, T, C)` to the same.
+        cls: Place of the CLS token among the T tokens.
+        image: Places of the image tokens, in the order of reading.
+    """
+
+    blocks: Sequence[nn.Module]
+    cls: int
+    image: slice
+
+    def block(self, layer: int) -> nn.Module:
+        """Returns a block by its number, from 1.
+
+        Raises:
+            ValueError: If there is no such layer.
+        """
+        if not 1 <= layer <= len(self.blocks):
+            raise ValueError(f'layer: expected a number from 1 to {len(self.blocks)}, got {layer}')
+        return self.blocks[layer - 1]
+
+
+def backbone_of(model: nn.Module) -> nn.Module:
+    """Returns the backbone of a classifier or detector, or the model itself if it is one."""
+    return getattr(model, 'backbone', model)
+
+
+def layers_of(model: nn.Module) -> Layers:
+    """Finds the layers of a backbone of this package or of MMPretrain's `VisionTransformer`.
+
+    Args:
+        model: A backbone, or a classifier or detector with one.
+
+    Raises:
+        ValueError: If it is another one, or has no CLS token.
+    """
+    backbone = backbone_of(model)
+    if isinstance(backbone, ImageBackbone):
+        return Layers(backbone.blocks, cls=-1, image=slice(0, -1))
+    # by its name: the class is MMPretrain's, which need not be installed
+    if 'VisionTransformer' in {base.__name__ for base in type(backbone).__mro__}:
+        if getattr(backbone, 'cls_token', None) is None:
+            raise ValueError(f'model: {type(backbone).__name__} has no CLS token')
+        blocks = list(backbone.get_submodule('layers').children())
+        return Layers(blocks, cls=0, image=slice(cast(int, backbone.num_extra_tokens), None))
+    raise ValueError(
+        'model: expected a backbone of mmdefocus or a VisionTransformer of mmpretrain, '
+        f'got {type(backbone).__name__}'
+    )
+
+
+@contextmanager
+def measured(model: nn.Module) -> Iterator[None]:
+    """Within it a model is in evaluation and autocast is off; its modes are restored after it.
+
+    Raises:
+        ValueError: If its weights are not float32 or float64.
+    """
+    weight = next(model.parameters())
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f'model: expected weights in float32, got {weight.dtype}')
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.autocast(weight.device.type, enabled=False), torch.enable_grad():
+            yield
+    finally:
+        for module, mode in training.items():
+            module.training = mode
+
+
+@torch.no_grad()
+def layer_inputs(model: nn.Module, images: Tensor, layer: int) -> Tensor:
+    """Returns X_l, what a layer reads of `(B, 3, H, W)` images: `(B, T, C)`, CLS among the T.
+
+    Raises:
+        ValueError: See `layers_of` and `Layers.block`.
+    """
+    found: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor]) -> None:
+        found.append(inputs[0])
+
+    handle = layers_of(model).block(layer).register_forward_pre_hook(keep)
+    try:
+        with measured(model):
+            backbone_of(model)(images)
+    finally:
+        handle.remove()
+    return found[0]
+
+
+def on_grid(backbone: nn.Module, map: Tensor, image_shape: Sequence[int]) -> Tensor:
+    """Puts numbers of tokens where the tokens lie in the image; what is padding is left out.
+
+    Args:
+        backbone: Whose order of reading counts.
+        map: `(..., L)`, a number for each image token in the order of reading.
+        image_shape: Height and width of the image in pixels.
+
+    Returns:
+        `(..., ceil(H / p), ceil(W / p))` for patches of p pixels.
+    """
+    if not isinstance(backbone, ImageBackbone):
+        projection = cast(nn.Conv2d, backbone.get_submodule('patch_embed.projection'))
+        side = projection.kernel_size[0]
+        return map.unflatten(-1, tuple(length // side for length in image_shape))
+    side, pad_to = backbone.patch_size, backbone.patch_embed.pad_to
+    padded = [-(-length // pad_to) * pad_to // side for length in image_shape]
+    grid = backbone.order.to_grid(map.reshape(-1, map.shape[-1], 1), *padded)
+    height, width = (-(-length // side) for length in image_shape)
+    return grid[:, 0, :height, :width].reshape(*map.shape[:-1], height, width)

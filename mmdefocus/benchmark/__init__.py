@@ -1,1 +1,0 @@
-"""What the tools in tools/benchmark share; needs torch and rich."""

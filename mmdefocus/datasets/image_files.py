@@ -1,0 +1,44 @@
+"""Which files are images."""
+
+from pathlib import Path
+
+from ..utils.errors import InputError
+
+# What OpenCV reads; a test decodes each.
+IMAGE_SUFFIXES = (
+    *('.bmp', '.dib', '.gif', '.jp2', '.jpe', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm'),
+    *('.ppm', '.tif', '.tiff', '.webp', '.avif'),
+)
+# What OpenCV writes of a coloured picture, too.
+WRITTEN_SUFFIXES = frozenset(IMAGE_SUFFIXES) - {'.avif', '.gif', '.jp2', '.pbm', '.pgm'}
+
+
+def find_images(folder: Path) -> list[Path]:
+    """Returns the image files of a folder, in the order of their names.
+
+    Sockets, pipes and folders with the name of an image are not among them.
+    """
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    )
+
+
+def images_of(path: Path) -> list[Path]:
+    """Returns a file, or the images of a folder in the order of their names.
+
+    Raises:
+        InputError: If there is none.
+    """
+    if path.is_dir():
+        images = find_images(path)
+        if not images:
+            raise InputError(
+                f'{path}: no image in this folder; expected {", ".join(IMAGE_SUFFIXES)}'
+            )
+        return images
+    if not path.is_file():
+        found = 'no regular file' if path.exists() else 'no such file or folder'
+        raise InputError(f'{path}: {found}')
+    return [path]

@@ -1,0 +1,132 @@
+"""Times the whole Mamba mixer beside the one in the order of operations of the released code.
+
+Both have the same sizes and run forward and backward, with the gradients of input and weights, in
+one process where they take turns. `backend` is that of the released order's scan: on a GPU that of
+mamba_ssm, as in the released code. Writes OUT/mixers.csv.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from rich.progress import Progress
+from torch import Tensor, nn
+
+from mmdefocus.utils.console import make_console
+from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.memory import keep_freed_memory
+from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, Shape, show_shape
+from shared.measure import forward_backward, interleave
+from shared.models import autocast
+from shared.report import Row, environment, mebibytes, save_csv, show, spread
+from shared.trial import added_peak_memory, peak_memory_alone, try_out
+
+BASE_AT_224 = Shape(4, 197, 1536, 16)
+OURS, COMPILED, RELEASED = MIXERS = ('ours', 'ours compiled', 'released order')
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parses the command line."""
+    parser = Parser(__doc__)
+    parser.add_device()
+    parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
+    parser.add_argument('--mixers', nargs='+', choices=MIXERS, default=[OURS, RELEASED])
+    parser.add_argument('--backend', help='of the scan in the released order')
+    parser.add_shapes(BASE_AT_224)
+    args = parser.parse_args(argv)
+    if args.backend is None:
+        args.backend = 'mamba_ssm' if args.device == 'cuda' else 'auto'
+    return args
+
+
+def make_mixer(name: str, shape: Shape, args: argparse.Namespace) -> nn.Module:
+    """Builds a mixer on the device."""
+    from mmdefocus.models.mixers import MambaMixer
+    from shared.released import ReleasedOrderMixer
+
+    sizes = {
+        'embed_dims': shape.channels // 2,
+        'intermediate_size': shape.channels,
+        'state_size': shape.state,
+        'time_step_rank': max(1, shape.channels // 32),
+    }
+    torch.manual_seed(0)
+    if name == RELEASED:
+        return ReleasedOrderMixer(args.backend, **sizes).to(args.device)
+    mixer = MambaMixer(**sizes).to(args.device)
+    return torch.compile(mixer) if name == COMPILED else mixer
+
+
+def prepare(name: str, shape: Shape, args: argparse.Namespace) -> Callable[[], dict[str, float]]:
+    """Returns a function that runs a mixer forward and backward and returns the seconds."""
+    module = make_mixer(name, shape, args)
+    tokens = torch.randn(shape.batch, shape.length, shape.channels // 2, device=args.device)
+    precision = autocast(args.device, DTYPES[args.dtype])
+
+    def run() -> Tensor:
+        with precision:
+            return module(tokens).float()
+
+    inputs = [tokens.requires_grad_(), *module.parameters()]
+    return partial(forward_backward, run, inputs, [torch.ones_like(tokens)], args.device)
+
+
+def peak_memory(args: argparse.Namespace) -> int:
+    """Returns the bytes of one mixer, its input and one repetition at their peak.
+
+    Raises:
+        InputError: If there is not exactly one mixer, on a CPU and of one shape.
+    """
+    if len(args.mixers) != 1 or len(args.shape) != 1 or args.device != 'cpu':
+        raise InputError('--peak-memory: expected one of --mixers, one --shape and the CPU')
+    name, shape = args.mixers[0], args.shape[0]
+    # what is loaded or started on the first call does not count
+    prepare(name, shape._replace(batch=1, length=2), args)()
+    return added_peak_memory(lambda: prepare(name, shape, args)())
+
+
+def measure(shape: Shape, args: argparse.Namespace, progress: Progress) -> list[Row]:
+    """Returns the rows of all mixers at one shape."""
+
+    def peak_alone(name: str) -> int | None:
+        what = ('--mixers', name, '--shape', show_shape(shape), '--dtype', args.dtype)
+        options = ('--peak-memory', '--threads', args.threads, '--backend', args.backend)
+        return peak_memory_alone(__file__, (*what, *options))
+
+    builds = {name: partial(prepare, name, shape, args) for name in args.mixers}
+    trials = try_out(builds, args.device, peak_alone, f'mixers at {show_shape(shape)}', progress)
+    repetitions = {name: trial.repeat for name, trial in trials.items()}
+    seconds = interleave(repetitions, args.repeats, args.budget, progress)
+    rows = []
+    for name, phases in seconds.items():
+        for phase, samples in phases.items():
+            row = {'mixer': name, 'phase': phase, **shape._asdict(), **spread(samples)}
+            first = spread(next(iter(seconds.values()))[phase])
+            row['times_first'] = row['median_ms'] / first['median_ms']
+            row['peak_mib'] = mebibytes(trials[name].peak)
+            row['first_s'] = trials[name].first_s
+            rows.append(row)
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measures, shows and saves."""
+    keep_freed_memory()
+    console = make_console()
+    with one_line_errors():
+        args = parse_args(argv)
+        about = environment(args.threads, args.device, dtype=args.dtype, backend=args.backend)
+        if args.peak_memory:
+            print(peak_memory(args))
+            return
+        path, rows = args.out / 'mixers.csv', []
+        with Progress(console=console, transient=True) as progress:
+            for shape in args.shape:
+                rows += measure(shape, args, progress)
+                save_csv(path, rows, about)
+        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
+
+
+if __name__ == '__main__':
+    main()

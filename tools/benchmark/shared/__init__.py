@@ -1,0 +1,1 @@
+"""What the benchmark tools share; needs torch and rich, and for whole models what those need."""

@@ -1,0 +1,121 @@
+"""The models whose speed is compared, and what a step of them is."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+NUM_CLASSES = 1000
+SIZES = ('tiny', 'small', 'base')
+FAMILIES = {
+    'defocus_mamba': 'DefocusMamba',
+    'defocus_retnet': 'DefocusRetNet',
+    'defocus_vit': 'DefocusViT',
+}
+
+
+class Classifier(nn.Module):
+    """A linear layer on the CLS token of a De-focus backbone."""
+
+    def __init__(self, family: str, arch: str, img_size: int) -> None:
+        super().__init__()
+        from mmdefocus import models
+
+        self.backbone = getattr(models, family)(arch, img_size=img_size)
+        self.head = nn.Linear(self.backbone.embed_dims, NUM_CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.head(self.backbone(images)[0])
+
+
+def make_deit(size: str, img_size: int) -> nn.Module:
+    """DeiT with a linear layer on the CLS token."""
+    import timm
+
+    name = f'deit_{size}_patch16_224'
+    return timm.create_model(name, img_size=img_size, num_classes=NUM_CLASSES)
+
+
+MODELS: dict[str, Callable[[int], nn.Module]] = {
+    **{
+        f'{name}_{size}': partial(Classifier, family, size)
+        for name, family in FAMILIES.items()
+        for size in SIZES
+    },
+    **{f'deit_{size}': partial(make_deit, size) for size in SIZES},
+}
+
+
+def autocast(device: str, dtype: torch.dtype) -> torch.autocast:
+    """Returns the context in which 16-bit types are computed with; float32 is the type itself."""
+    return torch.autocast(device, dtype, enabled=dtype.itemsize == 2)
+
+
+def make_step(
+    model: nn.Module, mode: str, images: Tensor, dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    """Returns a function that trains or infers once on a batch, computing in `dtype`."""
+    precision = autocast(images.device.type, dtype)
+    if mode == 'infer':
+        model.eval()
+        return torch.inference_mode()(precision(lambda: model(images)))
+    model.train()
+    labels = torch.arange(len(images), device=images.device) % NUM_CLASSES
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def step() -> None:
+        with precision:
+            loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+class LinearCalls(TorchFunctionMode):
+    """Notes the linear layers that run within it, called as modules or as functions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Callable[..., Tensor], torch.Size, tuple]] = []
+
+    def __torch_function__(
+        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict | None = None
+    ) -> object:
+        if func in (F.linear, F.conv2d):
+            self.calls.append((func, args[0].shape, args[1:]))
+        return func(*args, **(kwargs or {}))
+
+
+def make_linear_step(
+    model: nn.Module, mode: str, images: Tensor, dtype: torch.dtype = torch.float32
+) -> Callable[[], None]:
+    """Returns a function that runs the linear layers of a model alone, on inputs of their shapes.
+
+    The patch embedding is one of them. In training, gradients of input and weights are included.
+    """
+    with torch.no_grad(), LinearCalls() as linear:
+        model(images)
+    train = mode == 'train'
+    # nothing needs the gradient of the images
+    inputs = {
+        shape: torch.randn(
+            shape, device=images.device, requires_grad=train and shape != images.shape
+        )
+        for _, shape, _ in linear.calls
+    }
+
+    def step() -> None:
+        with torch.set_grad_enabled(train), autocast(images.device.type, dtype):
+            for function, shape, weights_and_options in linear.calls:
+                y = function(inputs[shape], *weights_and_options)
+                if train:
+                    weights = [x for x in weights_and_options if isinstance(x, nn.Parameter)]
+                    targets = [x for x in (inputs[shape], *weights) if x.requires_grad]
+                    torch.autograd.grad(y, targets, y.detach())
+
+    return step
