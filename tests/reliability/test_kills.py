@@ -13,7 +13,8 @@ def test_killed_trainings_end_with_the_weights_of_an_unbroken_one():
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in done.stdout.splitlines()]
+    table = [line for line in done.stdout.splitlines() if line.startswith('|')]
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in table]
     assert [row[0] for row in rows[2:]] == ['accumulation', '2 processes']
     assert sum(int(row[1]) for row in rows[2:]) == 3
     assert {row[3] for row in rows[2:]} == {'0'}
