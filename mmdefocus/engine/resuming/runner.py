@@ -16,6 +16,8 @@ from .loader import can_be_positioned
 from .settings import Settings
 from .state import restore, training_state
 
+OF_MMENGINE = ('type', 'by_epoch', '_scope_')  # keys of `train_cfg` that no loop takes
+
 
 class ExactResume:
     """To be put before MMEngine's `Runner` or `FlexibleRunner`, whose methods it completes.
@@ -52,9 +54,9 @@ class ExactResume:
             IterBasedTrainLoop: ResumableIterLoop,
         }
         kind = resumable.get(type(built))
-        if kind is None or not can_be_positioned(built.dataloader):
+        if kind is None or isinstance(loop, BaseLoop) or not can_be_positioned(built.dataloader):
             return built
-        settings = {key: value for key, value in loop.items() if key not in ('type', 'by_epoch')}
+        settings = {key: value for key, value in loop.items() if key not in OF_MMENGINE}
         return kind(runner=self, dataloader=built.dataloader, **settings)
 
     def save_checkpoint(
