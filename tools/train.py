@@ -1,11 +1,16 @@
-"""Trains the model of a config, of mmdet or of mmpretrain."""
+"""Trains the model of a config, of mmdet or of mmpretrain.
+
+Ends with status 75 when SIGTERM, SIGUSR1 or SIGINT has stopped the training: it is saved, and
+--resume goes on. A process that torchrun has restarted resumes by itself.
+"""
 
 from argparse import ArgumentParser, Namespace
 
 from mmdefocus.engine.command import command
-from mmdefocus.engine.config.changes import enable_amp, enable_auto_scale_lr, resume
+from mmdefocus.engine.config.changes import enable_amp, enable_auto_scale_lr, resume, save_every
 from mmdefocus.engine.config.check import TRAIN_KEYS
 from mmdefocus.engine.config.command_line import add_config, add_run_options, config_of
+from mmdefocus.engine.distributed import was_restarted
 from mmdefocus.engine.launch import train
 
 
@@ -20,6 +25,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='CKPT',
         help='go on from a checkpoint, or from the latest in the work directory',
     )
+    parser.add_argument(
+        '--save-minutes',
+        type=float,
+        metavar='M',
+        help='save a checkpoint every M minutes as well, which the next one replaces',
+    )
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
@@ -33,8 +44,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> None:
     """Trains."""
     with config_of(args, *TRAIN_KEYS) as cfg:
-        if args.resume:
-            resume(cfg, args.resume)
+        if args.resume or was_restarted():
+            resume(cfg, 'auto' if was_restarted() else args.resume)
+        if args.save_minutes is not None:
+            save_every(cfg, args.save_minutes)
         if args.amp:
             enable_amp(cfg)
         if args.auto_scale_lr:

@@ -1,8 +1,8 @@
 """What trains and tests a model: hooks, optimizer wrappers and the runner of the tools."""
 
 from ..checkpoints import mmengine_loader
-from . import hooks, optimizers
+from . import hooks, optimizers, sharding
 
-__all__ = ['hooks', 'optimizers']
+__all__ = ['hooks', 'optimizers', 'sharding']
 
 mmengine_loader.register()

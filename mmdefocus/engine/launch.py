@@ -6,6 +6,7 @@ from .build import build_runner
 from .config.check import check_data, check_load_from, check_pretrained
 from .config.schedules import check_schedules
 from .data_check import check_datasets, check_trained_classes
+from .distributed import join_processes, one_message
 
 
 def train(cfg: Config, look_at_data: bool = True) -> None:
@@ -19,13 +20,15 @@ def train(cfg: Config, look_at_data: bool = True) -> None:
         InputError: If schedules, data or checkpoints are missing or do not fit.
     """
     loaders = ('train_dataloader', 'val_dataloader')
-    check_schedules(cfg)
-    check_data(cfg, loaders)
-    if look_at_data:
-        check_datasets(cfg, loaders)
-    check_load_from(cfg)
-    check_pretrained(cfg)
-    build_runner(cfg).train()
+    with one_message(cfg):
+        join_processes(cfg)
+        check_schedules(cfg)
+        check_data(cfg, loaders)
+        if look_at_data:
+            check_datasets(cfg, loaders)
+        check_load_from(cfg)
+        check_pretrained(cfg)
+        build_runner(cfg).train()
 
 
 def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
@@ -39,9 +42,11 @@ def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
     Raises:
         InputError: If data or checkpoint are missing or do not fit.
     """
-    check_data(cfg, ('test_dataloader',))
-    check_load_from(cfg)
-    found = check_datasets(cfg, ('test_dataloader',)) if look_at_data else {}
-    for part in found.get('test_dataloader', ()):
-        check_trained_classes(cfg.load_from, part.where, part.names)
-    return build_runner(cfg).test()
+    with one_message(cfg):
+        join_processes(cfg)
+        check_data(cfg, ('test_dataloader',))
+        check_load_from(cfg)
+        found = check_datasets(cfg, ('test_dataloader',)) if look_at_data else {}
+        for part in found.get('test_dataloader', ()):
+            check_trained_classes(cfg.load_from, part.where, part.names)
+        return build_runner(cfg).test()

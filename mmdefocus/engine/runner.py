@@ -19,18 +19,20 @@ from ..checkpoints.checks import (
 from ..datasets.transforms.load_image import with_strict_loading
 from ..utils.errors import InputError, one_line
 from .hooks.non_finite_loss_hook import diverged
+from .resuming.runner import ExactResume
 
 # What SciPy says to a matching of predictions that are NaN or infinite.
 NOT_FINITE = ('matrix contains invalid numeric entries', 'cost matrix is infeasible')
 
 
-class CheckedRunner(Runner):
+class CheckedRunner(ExactResume, Runner):
     """MMEngine's runner, which refuses what MMEngine lets pass and loses nothing when it does.
 
     Weights of a checkpoint must fit: all of them for a test, a resumed training and a
     pre-trained part, at least some for `load_from`. The config in the work directory is replaced
     when everything has been built and loaded, not before. Images are loaded by `LoadImage`, also
-    where a pipeline names mmcv's loader.
+    where a pipeline names mmcv's loader. A resumed training equals an unbroken one, see
+    `ExactResume`.
     """
 
     @staticmethod

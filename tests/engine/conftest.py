@@ -6,8 +6,9 @@ import random
 import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import BaseMetric
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import DATASETS, METRICS, MODELS
 from torch import nn
 
 from mmdefocus.engine.runner import CheckedRunner
@@ -27,10 +28,34 @@ class ToyModel(BaseModel):
     def forward(self, inputs, mode='tensor'):
         self.seen.append(torch.stack(inputs).tolist())
         output = self.linear(torch.stack(inputs)[:, :1])
+        if mode == 'predict':
+            return [output]
         return {'loss_good': output.square().mean(), 'loss_bad': self.extra_loss(output)}
 
     def extra_loss(self, output):
         return output.mean() * 0
+
+
+@MODELS.register_module()
+class DropoutModel(ToyModel):
+    """A model that draws random numbers, with a norm that keeps statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Sequential(
+            nn.Linear(1, 4), nn.GroupNorm(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 1)
+        )
+
+
+@METRICS.register_module()
+class MeanOutput(BaseMetric):
+    """The mean of what a model returns."""
+
+    def process(self, data_batch, data_samples):
+        self.results += [sample.mean().item() for sample in data_samples]
+
+    def compute_metrics(self, results):
+        return {'mean': float(np.mean(results))}
 
 
 @DATASETS.register_module()
@@ -51,7 +76,7 @@ class ToyDataset(torch.utils.data.Dataset):
 def make_runner(tmp_path):
     """Builds a runner in `tmp_path`; keyword arguments replace parts of its config."""
 
-    def make(work_dir=tmp_path, loader=(), **parts):
+    def make(work_dir=tmp_path, loader=(), runner_class=CheckedRunner, **parts):
         config = dict(
             model=dict(type='ToyModel'),
             work_dir=str(work_dir),
@@ -69,6 +94,6 @@ def make_runner(tmp_path):
             randomness=dict(seed=0),
             experiment_name=f'toy{next(COUNTER)}',
         )
-        return CheckedRunner(**dict(config, **parts))
+        return runner_class(**dict(config, **parts))
 
     return make

@@ -28,6 +28,12 @@ def resume(cfg: Config, checkpoint: str) -> None:
     cfg.load_from = find_latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
 
 
+def save_every(cfg: Config, minutes: float) -> None:
+    """Sets the config to save an interim checkpoint every few minutes."""
+    hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'InterimCheckpointHook']
+    cfg.custom_hooks = [*hooks, dict(type='InterimCheckpointHook', minutes=minutes)]
+
+
 def enable_amp(cfg: Config) -> None:
     """Sets the config to train in mixed precision: bfloat16 on a CPU, scaled float16 elsewhere.
 

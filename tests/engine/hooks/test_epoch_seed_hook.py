@@ -1,5 +1,6 @@
 import pytest
 from mmengine.registry import FUNCTIONS
+from mmengine.runner import Runner
 
 HOOKS = [dict(type='EpochSeedHook')]
 
@@ -48,17 +49,44 @@ def test_workers_of_one_epoch_differ(make_runner):
     assert len(set(first)) == len(first)
 
 
-def test_refuses_workers_that_outlive_an_epoch(make_runner):
-    runner = make_runner(custom_hooks=HOOKS, loader=dict(num_workers=1, persistent_workers=True))
-    with pytest.raises(ValueError, match='persistent_workers=False, found True'):
-        runner.train()
+def test_workers_that_outlive_an_epoch_draw_the_same_numbers(make_runner, tmp_path):
+    fresh, lasting = (
+        draws(
+            make_runner(
+                tmp_path / str(persistent),
+                custom_hooks=HOOKS,
+                loader=dict(num_workers=1, persistent_workers=persistent),
+            )
+        )
+        for persistent in (False, True)
+    )
+    assert fresh == lasting
 
 
-def test_refuses_a_loop_without_epochs(make_runner):
+def test_runs_in_a_loop_without_epochs(make_runner):
     loader = dict(sampler=dict(type='InfiniteSampler'))
-    train_cfg = dict(by_epoch=False, max_iters=2, val_interval=2)
+    train_cfg = dict(by_epoch=False, max_iters=4, val_interval=4)
     runner = make_runner(custom_hooks=HOOKS, loader=loader, train_cfg=train_cfg)
-    with pytest.raises(ValueError, match='by_epoch=True'):
+    first, second = map(numbers, draws(runner))
+    assert set(first).isdisjoint(second)
+
+
+@pytest.mark.parametrize(
+    ('loader', 'train_cfg', 'message'),
+    [
+        (
+            dict(num_workers=1, persistent_workers=True),
+            dict(by_epoch=True, max_epochs=2),
+            'persistent_workers=False, got True',
+        ),
+        ({}, dict(by_epoch=False, max_iters=2), 'by_epoch=True'),
+    ],
+)
+def test_refuses_what_a_runner_of_mmengine_cannot_resume(make_runner, loader, train_cfg, message):
+    runner = make_runner(
+        custom_hooks=HOOKS, loader=loader, train_cfg=train_cfg, runner_class=Runner
+    )
+    with pytest.raises(ValueError, match=message):
         runner.train()
 
 

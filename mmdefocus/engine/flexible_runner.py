@@ -1,0 +1,108 @@
+"""The runner of sharded trainings: FSDP and DeepSpeed."""
+
+import inspect
+
+import torch
+from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.runner import FlexibleRunner, load_state_dict
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from ..checkpoints.checks import (
+    Tolerance,
+    check_file,
+    checked_load,
+    pretrained_files,
+    resolve_aliases,
+)
+from ..checkpoints.mmengine_loader import load_from_mmdefocus
+from ..utils.errors import InputError
+from .resuming.runner import ExactResume
+
+
+class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
+    """MMEngine's runner with strategies, with the checks of `CheckedRunner`.
+
+    A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
+    Therefore weights are tried on the whole model, before the strategy gets it.
+    """
+
+    def train(self) -> nn.Module:
+        """Trains.
+
+        Raises:
+            InputError: If a checkpoint does not fit the model.
+        """
+        self._check_weights('nothing' if self._resume else 'partial')
+        place_on_cpu(self.strategy)
+        if isinstance(self.strategy, FSDPStrategy):
+            # Once in pieces, every parameter is a vector, and none would have weight decay.
+            self.optim_wrapper = build_optim_wrapper(self.model, self.optim_wrapper)
+            optimizer = self.optim_wrapper.optimizer
+            # MMEngine passes all of these to the class, which has not chosen all of them itself.
+            arguments = inspect.signature(type(optimizer)).parameters
+            optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k in arguments}
+        return super().train()
+
+    def test(self) -> dict[str, float]:
+        """Tests and returns the metrics.
+
+        Raises:
+            InputError: If the checkpoint does not fit the model.
+        """
+        self._check_weights('nothing')
+        return super().test()
+
+    def load_or_resume(self) -> None:
+        """Loads the checkpoint, if there is one, and only then writes the config."""
+        if isinstance(self.model, FullyShardedDataParallel) and self.optim_wrapper is not None:
+            clip_whole_gradients(self.optim_wrapper, self.model)
+        super().load_or_resume()
+        super().dump_config()
+
+    def dump_config(self) -> None:
+        """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
+
+    def _check_weights(self, tolerate: Tolerance) -> None:
+        self.model = model = self.strategy.build_model(self.model)
+        if is_model_wrapper(model):
+            return
+        resolve_aliases(model)
+        for module, path in pretrained_files(model):
+            with checked_load(module, path, 'extra'):
+                module.init_weights()
+        path = self._load_from
+        if path is not None:
+            check_file(path, resume=bool(self._resume))
+            with checked_load(model, path, tolerate):
+                load_state_dict(model, load_from_mmdefocus(path)['state_dict'])
+
+
+def place_on_cpu(strategy: BaseStrategy) -> None:
+    """Lets a strategy wrap the model for a CPU if there is no GPU, of which MMEngine names one."""
+    if torch.cuda.is_available() or not isinstance(strategy, DDPStrategy):
+        return
+    if isinstance(strategy, FSDPStrategy):
+        place = dict(type='MMFullyShardedDataParallel', device_id=torch.device('cpu'))
+    else:
+        place = dict(type='MMDistributedDataParallel', device_ids=None)
+    strategy.model_wrapper = {**place, **(strategy.model_wrapper or {})}
+
+
+def clip_whole_gradients(wrapper: OptimWrapper, model: FullyShardedDataParallel) -> None:
+    """Lets an optimizer wrapper clip by the norm over all processes, not over one's own pieces.
+
+    Raises:
+        InputError: If single values are to be clipped, which FSDP has no function for.
+    """
+    if not wrapper.clip_grad_kwargs:
+        return
+    if wrapper.clip_func is not nn.utils.clip_grad_norm_:
+        raise InputError('optim_wrapper.clip_grad.type: expected norm with FSDP, got value')
+
+    def clip(params: list[nn.Parameter], **limits: float) -> torch.Tensor:
+        return model.clip_grad_norm_(**limits)
+
+    wrapper.clip_func = clip

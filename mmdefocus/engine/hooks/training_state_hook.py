@@ -1,0 +1,57 @@
+"""Carries the state of a training into its checkpoints and out of them."""
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ...registry import HOOKS
+from ..resuming.generators import generator_states, set_generator_states
+from ..resuming.state import KEY
+
+
+@HOOKS.register_module()
+class TrainingStateHook(Hook):
+    """Keeps what a checkpoint holds beside weights, and validation from changing it.
+
+    The runners of this package add it by themselves. A validation leaves the generators of the
+    training as they were, so that a training without that validation goes on alike.
+
+    Attributes:
+        saving: The state that goes into the checkpoint that is written, None for no state.
+        loaded: The state in the checkpoint that was loaded, None if it had none.
+        loaded_meta: The `meta` of that checkpoint.
+        loaded_schedules: Its `param_schedulers`.
+        validated_at: Epoch and iteration of the last validation.
+        kept_states: The states of the generators outside of the validation that is on, or None.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self.saving = None
+        self.loaded = None
+        self.loaded_meta = {}
+        self.loaded_schedules = []
+        self.validated_at = None
+        self.kept_states = None
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Adds the state."""
+        if self.saving is not None:
+            checkpoint[KEY] = self.saving
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keeps the state."""
+        self.loaded = checkpoint.get(KEY)
+        self.loaded_meta = checkpoint.get('meta') or {}
+        self.loaded_schedules = checkpoint.get('param_schedulers') or []
+
+    def before_val(self, runner: Runner) -> None:
+        """Keeps the generators of the training."""
+        self.validated_at = runner.epoch, runner.iter
+        self.kept_states = generator_states()
+
+    def after_val(self, runner: Runner) -> None:
+        """Puts the generators of the training back."""
+        if self.kept_states is not None:
+            set_generator_states(self.kept_states)
+            self.kept_states = None

@@ -1,0 +1,1 @@
+"""A resumed training that equals one that was never stopped."""
