@@ -1,6 +1,7 @@
 """Finds the checkpoints of a training by looking at the files, whatever `last_checkpoint` says."""
 
 import re
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,7 +98,10 @@ def check_unused(folders: list[Path]) -> None:
 def delete_checkpoints(folders: list[Path]) -> None:
     """Deletes the checkpoints that trainings have left in folders, whole and unfinished."""
     for saved in saved_checkpoints(folders):
-        saved.path.unlink()
+        if saved.path.is_dir():  # as DeepSpeed writes them
+            shutil.rmtree(saved.path)
+        else:
+            saved.path.unlink()
     for folder in folders:
         (folder / POINTER).unlink(missing_ok=True)
         remove_unfinished(folder)
@@ -112,11 +116,14 @@ def point_to(path: str, work_dir: str) -> None:
 def _look(path: Path) -> Saved | None:
     """Reads what a file says about itself; returns None if no training has written it."""
     try:
+        time = path.stat().st_mtime
+    except FileNotFoundError:  # a training that runs here has deleted it
+        return None
+    try:
         # The numbers are not read: the folder of a long training may hold a terabyte.
         content = read_archive(path, check_numbers=False) if is_archive(path) else None
     except Exception:  # a damaged file fails in many ways
         content = None
-    time = path.stat().st_mtime
     if not isinstance(content, dict):
         return Saved(time, path, path.is_file()) if _NAME.fullmatch(path.name) else None
     meta, trained = content.get('meta'), isinstance(content.get('message_hub'), dict)

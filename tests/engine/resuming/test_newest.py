@@ -111,6 +111,7 @@ def test_only_what_trainings_write_is_deleted(run):
     torch.save({'weight': torch.ones(1)}, run.folder / 'pretrained.pth')
     (run.folder / 'last_checkpoint').write_text('x')
     cut(run.path(2))
+    (run.folder / 'epoch_5.pth' / 'shard').mkdir(parents=True)
     delete_checkpoints([run.folder])
     assert [path.name for path in run.folder.iterdir()] == ['pretrained.pth']
 
@@ -119,3 +120,8 @@ def test_folder_that_the_checkpoint_hook_names_is_looked_at_too(run, tmp_path):
     cfg = Config(dict(default_hooks=dict(checkpoint=dict(out_dir=str(tmp_path)))))
     folders = checkpoint_folders(cfg, 'somewhere/run')
     assert len(saved_checkpoints(folders)) == 3
+
+
+def test_file_that_vanishes_meanwhile_is_no_checkpoint(run):
+    (run.folder / 'epoch_9.pth').symlink_to(run.folder / 'deleted')
+    assert run.newest() == run.path(3)
