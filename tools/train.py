@@ -18,12 +18,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     add_config(parser)
     add_run_options(parser)
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         '--resume',
         nargs='?',
         const='auto',
         metavar='CKPT',
-        help='go on from a checkpoint, or from the latest in the work directory',
+        help='go on from a checkpoint, or from the newest in the work directory',
+    )
+    start.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='delete the checkpoints in the work directory and begin anew',
     )
     parser.add_argument(
         '--save-minutes',
@@ -52,7 +58,8 @@ def main(args: Namespace) -> None:
             enable_amp(cfg)
         if args.auto_scale_lr:
             enable_auto_scale_lr(cfg)
-        train(cfg, look_at_data=not args.skip_data_check)
+        overwrite = args.overwrite and not was_restarted()
+        train(cfg, look_at_data=not args.skip_data_check, overwrite=overwrite)
 
 
 if __name__ == '__main__':

@@ -115,7 +115,17 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: Path, digest: bool = T
         else:
             torch.save(checkpoint, unfinished)
             if digest:
-                add_digest(unfinished)
+                seal(unfinished)
+
+
+def seal(path: Path) -> None:
+    """Adds the digest to an archive that PyTorch has just written, and reads it back.
+
+    Raises:
+        InputError: If the file does not hold what was written, or holds more than data.
+    """
+    add_digest(path)
+    read_checkpoint(path)
 
 
 def _reader(path: Path) -> Callable[[Path], Any]:

@@ -1,34 +1,56 @@
 """Trains or tests the model of a config, after a look at what it needs."""
 
-from mmengine.config import Config
+from contextlib import nullcontext
+from pathlib import Path
 
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+
+from ..utils.errors import InputError
+from ..utils.files import remove_unfinished
+from ..utils.locks import claimed
 from .build import build_runner
+from .config.changes import resume
 from .config.check import check_data, check_load_from, check_pretrained
 from .config.schedules import check_schedules
 from .data_check import check_datasets, check_trained_classes
 from .distributed import join_processes, one_message
+from .hooks.clear_folder_hook import ClearFolderHook
+from .resuming.newest import check_unused, checkpoint_folders
 
 
-def train(cfg: Config, look_at_data: bool = True) -> None:
+def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> None:
     """Trains the model of a config.
 
     Args:
         cfg: The config.
         look_at_data: Whether to read and show the data before, see `check_datasets`.
+        overwrite: Whether to delete the checkpoints of a former training in the work directory.
 
     Raises:
-        InputError: If schedules, data or checkpoints are missing or do not fit.
+        InputError: If schedules, data or checkpoints are missing or do not fit, if the work
+            directory holds checkpoints that are neither resumed nor overwritten, or if another
+            training runs in it.
     """
     loaders = ('train_dataloader', 'val_dataloader')
     with one_message(cfg):
         join_processes(cfg)
         check_schedules(cfg)
+        if cfg.get('resume') and not cfg.get('load_from'):
+            resume(cfg, 'auto')
         check_data(cfg, loaders)
         if look_at_data:
             check_datasets(cfg, loaders)
         check_load_from(cfg)
         check_pretrained(cfg)
-        build_runner(cfg).train()
+        _check_folder(cfg, overwrite)
+        runner = build_runner(cfg)
+        with claimed(Path(runner.work_dir)) if is_main_process() else nullcontext():
+            if overwrite:
+                runner.register_hook(ClearFolderHook())
+            if is_main_process():
+                remove_unfinished(Path(runner.work_dir))
+            runner.train()
 
 
 def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
@@ -50,3 +72,16 @@ def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
         for part in found.get('test_dataloader', ()):
             check_trained_classes(cfg.load_from, part.where, part.names)
         return build_runner(cfg).test()
+
+
+def _check_folder(cfg: Config, overwrite: bool) -> None:
+    """Checks that a training loses nothing that is in its folder, if it is not to overwrite it."""
+    folders = checkpoint_folders(cfg, cfg.work_dir)
+    source = cfg.get('load_from')
+    if overwrite and source and Path(source).parent.resolve() in [f.resolve() for f in folders]:
+        raise InputError(
+            f'--overwrite: deletes the checkpoints of {Path(source).parent}, and load_from is one '
+            f'of them; got load_from={source}; move it or name another folder with --work-dir'
+        )
+    if not overwrite and not cfg.get('resume'):
+        check_unused(folders)

@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
+
+UNFINISHED = '.unfinished'
 
 
 @contextmanager
@@ -23,10 +26,57 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_beside(path: Path) -> Iterator[Path]:
-    """Gives a new folder in the folder of `path`, which is made too; removes it at the end."""
+    """Gives a new folder in the folder of `path`, which is made too; removes it at the end.
+
+    What killed processes have left of the same `path` is removed as well.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
-        yield Path(folder)
+    remove_unfinished(path.parent, path.name)
+    folder, lock = _locked_folder(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def remove_unfinished(folder: Path, name: str = '*') -> None:
+    """Removes what killed processes have left of unfinished files, of one name or of all."""
+    for left in folder.glob(f'.{name}.*{UNFINISHED}'):
+        lock = _lock(left)
+        if lock is not None:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(lock)
+
+
+def _locked_folder(path: Path) -> tuple[Path, int | None]:
+    """Returns a new folder, and the lock that keeps `remove_unfinished` from it."""
+    while True:
+        folder = Path(mkdtemp(UNFINISHED, f'.{path.name}.', path.parent))
+        lock = _lock(folder)
+        if folder.exists():  # it may have been removed before it was locked
+            return folder, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Locks a folder; returns the open folder, None if another process has it or none can."""
+    if os.name != 'posix':
+        return None
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # locked, or on a file system without such locks
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def put(source: Path, path: Path) -> None:

@@ -1,10 +1,11 @@
 import json
+import multiprocessing
 
 import numpy as np
 import pytest
 import torch
 
-from mmdefocus.utils.files import folder_beside, put, replacing, write_json
+from mmdefocus.utils.files import folder_beside, put, remove_unfinished, replacing, write_json
 
 
 def names(folder):
@@ -73,3 +74,43 @@ def test_folder_beside_is_gone_with_all_that_is_left_in_it(tmp_path):
 def test_json_holds_arrays_and_tensors_as_lists(tmp_path):
     write_json({'a': np.ones(2), 'b': torch.zeros(1)}, tmp_path / 'file.json')
     assert json.loads((tmp_path / 'file.json').read_text()) == {'a': [1.0, 1.0], 'b': [0.0]}
+
+
+def die_within(path, ready):
+    with replacing(path) as unfinished:
+        unfinished.write_text('half')
+        ready.set()
+        multiprocessing.Event().wait()
+
+
+@pytest.fixture
+def leftover(tmp_path):
+    """A file that a process, now killed, had begun to replace."""
+    fork = multiprocessing.get_context('fork')
+    ready = fork.Event()
+    process = fork.Process(target=die_within, args=(tmp_path / 'file.txt', ready))
+    process.start()
+    ready.wait(30)
+    process.kill()
+    process.join()
+    assert len(names(tmp_path)) == 1
+    return tmp_path / 'file.txt'
+
+
+def test_next_writer_removes_what_a_killed_one_has_left(leftover):
+    with replacing(leftover) as unfinished:
+        unfinished.write_text('whole')
+    assert names(leftover.parent) == ['file.txt']
+    assert leftover.read_text() == 'whole'
+
+
+def test_what_killed_writers_have_left_is_removed_from_a_folder(leftover):
+    remove_unfinished(leftover.parent)
+    assert names(leftover.parent) == []
+
+
+def test_what_is_being_written_is_not_removed(tmp_path):
+    with replacing(tmp_path / 'file.txt') as unfinished:
+        unfinished.write_text('whole')
+        remove_unfinished(tmp_path)
+        assert unfinished.exists()

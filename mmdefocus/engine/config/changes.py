@@ -5,10 +5,10 @@ from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.runner import find_latest_checkpoint
 
 from ...datasets.config_parts import type_name
 from ...utils.errors import InputError
+from ..resuming.newest import checkpoint_folders, newest_checkpoint
 
 
 def set_work_dir(cfg: Config, folder: str | None) -> None:
@@ -23,9 +23,18 @@ def set_launcher(cfg: Config, launcher: str, local_rank: int) -> None:
 
 
 def resume(cfg: Config, checkpoint: str) -> None:
-    """Sets the config to resume from a checkpoint; 'auto' is the latest of the work directory."""
-    cfg.resume = True
-    cfg.load_from = find_latest_checkpoint(cfg.work_dir) if checkpoint == 'auto' else checkpoint
+    """Sets the config to resume from a checkpoint; 'auto' is the newest of the work directory.
+
+    Without any there, the training begins as the config says, from its `load_from` too.
+
+    Raises:
+        InputError: If the work directory has checkpoints and none can be resumed.
+    """
+    if checkpoint == 'auto':
+        checkpoint = newest_checkpoint(checkpoint_folders(cfg, cfg.work_dir))
+    cfg.resume = checkpoint is not None
+    if cfg.resume:
+        cfg.load_from = checkpoint
 
 
 def save_every(cfg: Config, minutes: float) -> None:

@@ -11,6 +11,7 @@ from torch import distributed
 from ...registry import HOOKS
 from ..distributed import timeout_of
 from ..preemption import Preempted, StopSignals
+from ..resuming.newest import POINTER, point_to
 
 NAME = 'interim.pth'
 
@@ -83,9 +84,7 @@ class InterimCheckpointHook(Hook):
         meta = dict(epoch=epoch, iter=iteration)
         runner.save_checkpoint(runner.work_dir, NAME, meta=meta, by_epoch=False)
         if runner.rank == 0:
-            (Path(runner.work_dir) / 'last_checkpoint').write_text(
-                str(Path(runner.work_dir) / NAME)
-            )
+            point_to(str(Path(runner.work_dir) / NAME), runner.work_dir)
         self._saved_at = time.monotonic()
 
     def stop(self, runner: Runner, iteration: int) -> None:
@@ -121,5 +120,5 @@ class InterimCheckpointHook(Hook):
 
 
 def _last(runner: Runner) -> str | None:
-    path = Path(runner.work_dir) / 'last_checkpoint'
+    path = Path(runner.work_dir) / POINTER
     return path.read_text().strip() if path.is_file() else None

@@ -1,13 +1,14 @@
 """Stops a training that has diverged."""
 
 import math
-from pathlib import Path
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.runner import Runner
 
 from ...registry import HOOKS
+from ...utils.errors import InputError
+from ..resuming.newest import checkpoint_folders, newest_checkpoint
 
 
 @HOOKS.register_module()
@@ -62,6 +63,14 @@ class NonFiniteLossHook(Hook):
                 )
 
 
+def lost(runner: Runner, found: str) -> FloatingPointError:
+    """Returns the error that stops a training before it saves; `found` says what is not finite."""
+    return FloatingPointError(
+        f'{found} after iteration {runner.iter}; training is stopped and nothing is saved, '
+        f'{_last_good(runner)}; lower the learning rate or clip the gradients'
+    )
+
+
 def diverged(runner: Runner, found: str) -> FloatingPointError:
     """Returns the error that stops a training in mid-epoch; `found` says what is not finite."""
     return FloatingPointError(
@@ -72,6 +81,8 @@ def diverged(runner: Runner, found: str) -> FloatingPointError:
 
 def _last_good(runner: Runner) -> str:
     """Says which checkpoint holds the last weights that were saved."""
-    if not (Path(runner.work_dir) / 'last_checkpoint').is_file():
-        return 'no checkpoint had been saved'
-    return f'the last good checkpoint is {find_latest_checkpoint(runner.work_dir)}'
+    try:
+        newest = newest_checkpoint(checkpoint_folders(runner.cfg, runner.work_dir))
+    except InputError:
+        newest = None
+    return f'the last good checkpoint is {newest}' if newest else 'no checkpoint had been saved'

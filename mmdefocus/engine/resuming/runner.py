@@ -4,15 +4,19 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
+from ...registry import HOOKS
 from ...utils.errors import InputError
+from ..hooks.finite_weights_hook import FiniteWeightsHook
 from ..hooks.interim_checkpoint_hook import InterimCheckpointHook
 from ..hooks.training_state_hook import TrainingStateHook
+from ..hooks.whole_checkpoint_hook import WholeCheckpointHook
 from ..loops import ResumableEpochLoop, ResumableIterLoop
 from .loader import can_be_positioned
+from .newest import SAVED
 from .settings import Settings
 from .state import restore, training_state
 
@@ -29,13 +33,22 @@ class ExactResume:
     def register_hooks(
         self, default_hooks: Mapping | None = None, custom_hooks: list[Hook | dict] | None = None
     ) -> None:
-        """Registers the hooks of the config, the one that carries the state, the one that stops."""
+        """Registers the hooks of the config, and those that carry the state, check it and stop."""
         super().register_hooks(default_hooks, custom_hooks)
+        self.register_hook(FiniteWeightsHook())
         self.state_hook = TrainingStateHook()
         self.register_hook(self.state_hook)
         if not any(isinstance(hook, InterimCheckpointHook) for hook in self.hooks):
             self.register_hook(InterimCheckpointHook())
         self.interim_hook = next(h for h in self.hooks if isinstance(h, InterimCheckpointHook))
+
+    def register_hook(self, hook: Hook | dict, priority: str | int | None = None) -> None:
+        """Registers a hook; MMEngine's `CheckpointHook` becomes `WholeCheckpointHook`."""
+        if isinstance(hook, dict):
+            kind = hook.get('type')
+            if (HOOKS.get(kind) if isinstance(kind, str) else kind) is CheckpointHook:
+                hook = dict(hook, type=WholeCheckpointHook)
+        super().register_hook(hook, priority)
 
     def train(self) -> nn.Module:
         """Trains, and stops on a signal; see `InterimCheckpointHook`.
@@ -76,6 +89,7 @@ class ExactResume:
         """
         started = time.perf_counter()
         meta = dict(meta or {})
+        meta[SAVED] = time.time()
         meta.setdefault('epoch', self.epoch + by_epoch)
         meta.setdefault('iter', self.iter + (not by_epoch))
         self.state_hook.saving = None

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmdefocus.engine.config import changes
@@ -41,14 +42,16 @@ def test_auto_scale_lr_needs_the_batch_size_of_the_learning_rate(part):
         changes.enable_auto_scale_lr(Config(part))
 
 
-def test_resume_auto_takes_the_latest_checkpoint(tmp_path):
-    (tmp_path / 'last_checkpoint').write_text('somewhere/epoch_2.pth')
+def test_resume_auto_takes_the_newest_checkpoint(tmp_path):
+    path = tmp_path / 'epoch_2.pth'
+    state = dict(state_dict=dict(weight=torch.ones(1)), meta={}, optimizer={}, message_hub={})
+    torch.save(state, path)
     cfg = Config(dict(work_dir=str(tmp_path)))
     changes.resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, 'somewhere/epoch_2.pth')
+    assert (cfg.resume, cfg.load_from) == (True, str(path))
 
 
-def test_resume_auto_without_a_checkpoint_starts_anew(tmp_path):
-    cfg = Config(dict(work_dir=str(tmp_path)))
+def test_resume_auto_without_a_checkpoint_starts_as_the_config_says(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='pretrained.pth'))
     changes.resume(cfg, 'auto')
-    assert (cfg.resume, cfg.load_from) == (True, None)
+    assert (cfg.resume, cfg.load_from) == (False, 'pretrained.pth')
