@@ -16,8 +16,14 @@ struct Sizes {
     int threads;
 
     explicit Sizes(const int64_t* of)
-        : batch(of[0]), pixels(of[1]), heads(of[2]), channels(of[3]), queries(of[4]),
-          levels(of[5]), points(of[6]), threads(int(of[7])) {}
+        : batch(of[0]),
+          pixels(of[1]),
+          heads(of[2]),
+          channels(of[3]),
+          queries(of[4]),
+          levels(of[5]),
+          points(of[6]),
+          threads(int(of[7])) {}
 
     int64_t queries_at_once() const { return std::max<int64_t>(1, points_at_once / points); }
     int64_t blocks() const { return (queries + queries_at_once() - 1) / queries_at_once(); }
@@ -38,8 +44,8 @@ constexpr size_t row_bytes = 32 * sizeof(float);
 
 template <typename From, typename To>
 MMDEFOCUS_INLINE void convert(const From* from, int64_t count, To* to) {
-    constexpr int lanes = Simd<std::conditional_t<std::is_same<From, double>::value, double,
-                                                  float>>::lanes;
+    constexpr int lanes =
+        Simd<std::conditional_t<std::is_same<From, double>::value, double, float>>::lanes;
     int64_t c = 0;
     for (; c + lanes <= count; c += lanes) store(to + c, 1, lanes, load(from + c, 1, lanes));
     if (c < count) store(to + c, 1, int(count - c), load(from + c, 1, int(count - c)));

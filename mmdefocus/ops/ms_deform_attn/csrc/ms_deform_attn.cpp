@@ -135,8 +135,8 @@ struct Gradients {
     }
 
     template <typename Map>
-    void store(const Points<T>& points, const Map& map, int64_t image, int64_t head,
-               int64_t level, T* locations, T* weights) const {
+    void store(const Points<T>& points, const Map& map, int64_t image, int64_t head, int64_t level,
+               T* locations, T* weights) const {
         for (int64_t q = 0, i = 0; q < points.queries; ++q) {
             const int64_t row = size.row(image, points.first + q, head) * size.levels + level;
             T *place = locations + 2 * row * size.points, *last = weights + row * size.points;
@@ -221,9 +221,9 @@ void choose(const Sizes& size, F f) {
 }  // namespace
 
 #define MMDEFOCUS_MS_DEFORM_ATTN(S, T, SUFFIX)                                                   \
-    extern "C" void ms_deform_attn_forward_##SUFFIX(                                             \
-        const int64_t* sizes, const int64_t* shapes, const S* value, const T* locations,         \
-        const T* weights, S* out) {                                                              \
+    extern "C" void ms_deform_attn_forward_##SUFFIX(const int64_t* sizes, const int64_t* shapes, \
+                                                    const S* value, const T* locations,          \
+                                                    const T* weights, S* out) {                  \
         const Sizes size(sizes);                                                                 \
         choose<S, T>(size, [&](auto copied) {                                                    \
             forward<S, T, copied>(size, shapes, value, locations, weights, out);                 \
