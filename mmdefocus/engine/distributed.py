@@ -8,6 +8,8 @@ from datetime import timedelta
 import torch
 from mmengine.config import Config
 from torch import distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from ..utils.errors import InputError, one_line
 
@@ -39,9 +41,9 @@ def join_processes(cfg: Config) -> None:
         if on_gpu:
             torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
             backend = _settings(cfg).get('backend', 'nccl')
-        store, rank, world_size = next(distributed.rendezvous('env://', timeout=timeout_of(cfg)))
+        store, rank, world_size = next(rendezvous('env://', timeout=timeout_of(cfg)))
         # After a restart the store of torchrun still holds the addresses of dead processes.
-        store = distributed.PrefixStore(f'start{_restarts()}', store)
+        store = PrefixStore(f'start{_restarts()}', store)
         distributed.init_process_group(
             backend, store=store, rank=rank, world_size=world_size, timeout=timeout_of(cfg)
         )

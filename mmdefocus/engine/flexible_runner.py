@@ -1,10 +1,11 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
-from mmengine.model import is_model_wrapper
+from mmengine.model import BaseModule, is_model_wrapper
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
 from torch import nn
@@ -30,6 +31,9 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
     A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
     Therefore weights are tried on the whole model, before the strategy gets it.
     """
+
+    model: Any  # a config until a strategy has built it
+    optim_wrapper: Any
 
     @staticmethod
     def build_dataloader(
@@ -77,7 +81,7 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         resolve_aliases(model)
         for module, path in pretrained_files(model):
             with checked_load(module, path, 'extra'):
-                module.init_weights()
+                cast(BaseModule, module).init_weights()
         path = self._load_from
         if path is not None:
             check_file(path, resume=bool(self._resume))

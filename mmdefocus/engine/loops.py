@@ -1,6 +1,7 @@
 """Training loops that stop after any step and go on from there."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from mmengine.registry import LOOPS
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
@@ -9,7 +10,13 @@ from .resuming.generators import set_generator_states
 from .resuming.loader import PositionedLoader
 
 
-class _ResumableLoop:
+if TYPE_CHECKING:
+    from mmengine.runner import BaseLoop as _Loop  # what it is put before
+else:
+    _Loop = object
+
+
+class _ResumableLoop(_Loop):
     """What both loops share: where they start, and what is left to do there.
 
     Attributes:
@@ -71,7 +78,7 @@ class ResumableEpochLoop(_ResumableLoop, EpochBasedTrainLoop):
 
     endless = False
 
-    def __init__(self, *args, **settings) -> None:
+    def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.prepare()
 
@@ -114,7 +121,7 @@ class ResumableIterLoop(_ResumableLoop, IterBasedTrainLoop):
 
     endless = True
 
-    def __init__(self, *args, **settings) -> None:
+    def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.prepare()
 

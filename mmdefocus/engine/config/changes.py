@@ -30,11 +30,12 @@ def resume(cfg: Config, checkpoint: str) -> None:
     Raises:
         InputError: If the work directory has checkpoints and none can be resumed.
     """
+    found: str | None = checkpoint
     if checkpoint == 'auto':
-        checkpoint = newest_checkpoint(checkpoint_folders(cfg, cfg.work_dir))
-    cfg.resume = checkpoint is not None
+        found = newest_checkpoint(checkpoint_folders(cfg, cfg.work_dir))
+    cfg.resume = found is not None
     if cfg.resume:
-        cfg.load_from = checkpoint
+        cfg.load_from = found
 
 
 def save_every(cfg: Config, minutes: float) -> None:

@@ -27,12 +27,12 @@ class TrainingStateHook(Hook):
     priority = 'VERY_HIGH'
 
     def __init__(self) -> None:
-        self.saving = None
-        self.loaded = None
-        self.loaded_meta = {}
-        self.loaded_schedules = []
-        self.validated_at = None
-        self.kept_states = None
+        self.saving: dict | None = None
+        self.loaded: dict | None = None
+        self.loaded_meta: dict = {}
+        self.loaded_schedules: list = []
+        self.validated_at: tuple[int, int] | None = None
+        self.kept_states: dict | None = None
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Adds the state."""

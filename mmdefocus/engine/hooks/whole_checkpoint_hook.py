@@ -22,15 +22,19 @@ class WholeCheckpointHook(CheckpointHook):
     to be deleted, so that the training that resumes it does so if a kill has come between.
     """
 
+    file_backend: Any
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[str, str | None]
+
     def before_train(self, runner: Runner) -> None:
         """Does as MMEngine, and deletes what an interrupted training has left."""
         super().before_train(runner)
         # MMEngine's are paths of the folder in which the training was, which may be elsewhere now.
         if self.save_best is not None and len(self.key_indicators) == 1:
-            self.best_ckpt_path = self._here(self.best_ckpt_path)
+            self.best_ckpt_path = self.best_ckpt_path and self._here(self.best_ckpt_path)
         elif self.save_best is not None:
             paths = self.best_ckpt_path_dict.items()
-            self.best_ckpt_path_dict = {key: self._here(path) for key, path in paths}
+            self.best_ckpt_path_dict = {key: path and self._here(path) for key, path in paths}
         self.file_backend = _LateRemovals(self.file_backend)
         for name in runner.message_hub.runtime_info.get(OUTDATED, ()):
             self.file_backend.remove(self._here(name))
@@ -66,8 +70,8 @@ class WholeCheckpointHook(CheckpointHook):
         super()._save_best_checkpoint(runner, metrics)
         self._remove_outdated(runner)
 
-    def _here(self, path: str | None) -> str | None:
-        return path and self.file_backend.join_path(self.out_dir, Path(path).name)
+    def _here(self, path: str) -> str:
+        return self.file_backend.join_path(self.out_dir, Path(path).name)
 
     def _note_outdated(self, runner: Runner) -> None:
         names = [Path(path).name for path in self.file_backend.removals]

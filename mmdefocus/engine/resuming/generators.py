@@ -1,6 +1,7 @@
 """The random generators of one process: their states as plain data, and seeds for them."""
 
 import random
+from typing import cast
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ def generator_states() -> dict[str, object]:
     that the process uses; the key is missing without one.
     """
     _, words, gauss = random.getstate()
-    _, keys, position, has_gauss, cached = np.random.get_state()
+    _, keys, position, has_gauss, cached = cast(tuple, np.random.get_state())
     states = dict(
         python=dict(words=torch.tensor(words), gauss=gauss),
         numpy=dict(

@@ -1,6 +1,7 @@
 """A data loader that starts at any batch and draws the same random numbers for a sample again."""
 
 from collections.abc import Iterator
+from typing import cast
 
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sampler
@@ -39,7 +40,7 @@ class PositionedBatches(Sampler):
         endless: Whether a new lap begins where one ends, as an iteration-based loop wants it.
     """
 
-    def __init__(self, batches: Sampler, seed: int, endless: bool) -> None:
+    def __init__(self, batches: BatchSampler, seed: int, endless: bool) -> None:
         self.batches = batches
         self.seed = seed
         self.endless = endless
@@ -107,7 +108,7 @@ class PositionedLoader(DataLoader):
             prefetch_factor=loader.prefetch_factor,
             persistent_workers=loader.persistent_workers,
         )
-        self.positioned = PositionedBatches(self.batch_sampler, seed, endless)
+        self.positioned = PositionedBatches(cast(BatchSampler, self.batch_sampler), seed, endless)
 
     @property
     def _index_sampler(self) -> Sampler:
@@ -117,7 +118,7 @@ class PositionedLoader(DataLoader):
     @property
     def batch_length(self) -> int:
         """The number of samples of a whole batch in this process."""
-        return self.batch_sampler.batch_size
+        return cast(BatchSampler, self.batch_sampler).batch_size
 
 
 def can_be_positioned(loader: DataLoader) -> bool:

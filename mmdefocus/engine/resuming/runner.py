@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
@@ -23,7 +24,13 @@ from .state import restore, training_state
 OF_MMENGINE = ('type', 'by_epoch', '_scope_')  # keys of `train_cfg` that no loop takes
 
 
-class ExactResume:
+if TYPE_CHECKING:
+    from mmengine.runner import Runner as _Runner  # what it is put before
+else:
+    _Runner = object
+
+
+class ExactResume(_Runner):
     """To be put before MMEngine's `Runner` or `FlexibleRunner`, whose methods it completes.
 
     Its loops take the place of MMEngine's two training loops; a loop of another type is left as
