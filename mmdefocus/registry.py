@@ -11,6 +11,7 @@ from mmengine.registry import (
     METRICS,
     MODELS,
     OPTIM_WRAPPER_CONSTRUCTORS,
+    STRATEGIES,
     TRANSFORMS,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     'METRICS',
     'MODELS',
     'OPTIM_WRAPPER_CONSTRUCTORS',
+    'STRATEGIES',
     'TRANSFORMS',
 ]

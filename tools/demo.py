@@ -65,9 +65,10 @@ def main(args: Namespace) -> None:
     for step in plan(classifier, detector):
         line = shlex.join([*step.environment, 'python', *step.arguments])
         if step.name in seconds and step.product.exists():
-            console.print(f'[dim]{step.name}: {step.product} is there, done before[/]')
+            console.print(f'{step.name}: {step.product} is there, done before', style='dim')
             continue
-        console.print(f'\n[bold]{step.name}[/]\n  {line}', highlight=False, soft_wrap=True)
+        console.print(f'\n{step.name}', style='bold', highlight=False)
+        console.print(f'  {line}', highlight=False, soft_wrap=True)
         seconds[step.name] = run(step, line)
         write_json(seconds, STEPS_FILE)
 

@@ -5,6 +5,7 @@ OUT/pictures holds the images with what was found. Exits with 1 if an image coul
 others are done all the same.
 """
 
+import errno
 import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -20,6 +21,8 @@ from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
 from mmdefocus.utils.files import replacing, write_json
+
+DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,7 +54,8 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
                 done.append(predict_one(path, predictor, out))
             # One file, whatever is wrong with it, does not stop the others.
             except Exception as error:
-                if os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
+                full = isinstance(error, OSError) and error.errno in DISK_IS_FULL
+                if full or os.environ.get('MMDEFOCUS_TRACEBACK') == '1':
                     raise
                 message = (
                     one_line(error)
@@ -86,6 +90,7 @@ def main(args: Namespace) -> int:
     with config_of(args, 'model', 'test_dataloader') as cfg:
         predictor = build_predictor(cfg, args.checkpoint, args.device)
     predictor.score_threshold = args.score_thr
+    args.out.mkdir(parents=True, exist_ok=True)
     failed = predict(images, predictor, args.out, make_console(stderr=True))
     print(f'{len(images) - len(failed)} of {len(images)} images: {args.out}/predictions.json')
     return 1 if failed else 0

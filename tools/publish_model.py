@@ -8,6 +8,8 @@ import hashlib
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from rich.markup import escape
+
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.engine.command import command
@@ -46,7 +48,7 @@ def main(args: Namespace) -> None:
     """Publishes one checkpoint."""
     if args.out.suffix != '.pth':
         raise InputError(f'OUT: expected a name that ends in .pth, got {args.out}')
-    with make_console().status(f'publishing {args.checkpoint}'):
+    with make_console().status(escape(f'publishing {args.checkpoint}')):
         checkpoint = inference_checkpoint(args.checkpoint)
         published = publish(checkpoint, args.out)
     for path in published:

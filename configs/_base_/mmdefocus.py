@@ -5,8 +5,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 
-# EpochSeedHook makes a resumed run equal to an unbroken one. It needs new workers in every epoch:
-# a training dataloader with workers sets `persistent_workers=False`.
+# EpochSeedHook makes the random numbers of an epoch depend on the epoch alone. A training that is
+# resumed equals an unbroken one without it, too.
 custom_hooks = [dict(type='NonFiniteLossHook'), dict(type='EpochSeedHook')]
 
 randomness = dict(seed=0)

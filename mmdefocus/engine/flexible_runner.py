@@ -1,6 +1,6 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
-import inspect
+from collections.abc import Mapping
 
 import torch
 from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
+from torch.utils.data import DataLoader
 
 from ..checkpoints.checks import (
     Tolerance,
@@ -20,6 +21,7 @@ from ..checkpoints.checks import (
 from ..checkpoints.mmengine_loader import load_from_mmdefocus
 from ..utils.errors import InputError
 from .resuming.runner import ExactResume
+from .runner import CheckedRunner
 
 
 class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
@@ -28,6 +30,13 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
     A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
     Therefore weights are tried on the whole model, before the strategy gets it.
     """
+
+    @staticmethod
+    def build_dataloader(
+        dataloader: DataLoader | Mapping, seed: int | None = None, diff_rank_seed: bool = False
+    ) -> DataLoader:
+        """Builds a loader as `CheckedRunner` does."""
+        return CheckedRunner.build_dataloader(dataloader, seed, diff_rank_seed)
 
     def train(self) -> nn.Module:
         """Trains.
@@ -40,10 +49,6 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         if isinstance(self.strategy, FSDPStrategy):
             # Once in pieces, every parameter is a vector, and none would have weight decay.
             self.optim_wrapper = build_optim_wrapper(self.model, self.optim_wrapper)
-            optimizer = self.optim_wrapper.optimizer
-            # MMEngine passes all of these to the class, which has not chosen all of them itself.
-            arguments = inspect.signature(type(optimizer)).parameters
-            optimizer.defaults = {k: v for k, v in optimizer.defaults.items() if k in arguments}
         return super().train()
 
     def test(self) -> dict[str, float]:
@@ -86,6 +91,9 @@ def place_on_cpu(strategy: BaseStrategy) -> None:
         return
     if isinstance(strategy, FSDPStrategy):
         place = dict(type='MMFullyShardedDataParallel', device_id=torch.device('cpu'))
+        # PyTorch would not copy what is on the CPU, and then free it.
+        for kept in (strategy.state_dict_config, strategy.optim_state_dict_config):
+            kept.offload_to_cpu = False
     else:
         place = dict(type='MMDistributedDataParallel', device_ids=None)
     strategy.model_wrapper = {**place, **(strategy.model_wrapper or {})}

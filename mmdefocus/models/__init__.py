@@ -11,8 +11,9 @@ from .backbones import *
 from .encoder import SequenceEncoder
 from .layers import LN2d
 from .necks import SimpleFPN
+from .stream import ImageStream
 
-__all__ = [*backbones.__all__, 'LN2d', 'SequenceEncoder', 'SimpleFPN']
+__all__ = [*backbones.__all__, 'ImageStream', 'LN2d', 'SequenceEncoder', 'SimpleFPN']
 
 if find_spec('mmpretrain') is not None:
     from .heads import DefocusClsHead

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -11,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from mmdefocus.utils.checks import check_rate
 
 from .layers import Block
+from .sequence_state import SequenceState
 
 
 class SequenceEncoder(BaseModule):
@@ -82,6 +84,40 @@ class SequenceEncoder(BaseModule):
             else:
                 tokens = block(tokens)
         return self.norm(tokens)
+
+    def initial_state(self, batch_size: int, forget: float = 0.0) -> SequenceState:
+        """Returns the state before the first token of `batch_size` sequences.
+
+        Args:
+            batch_size: B.
+            forget: See `AttentionMixer.initial_state`; other mixers have states of a fixed size.
+
+        Raises:
+            ValueError: If a mixer does not read from the first token to the last.
+        """
+        blocks = tuple(block.mixer.initial_state(batch_size, forget) for block in self.blocks)
+        device = next(self.parameters()).device
+        return SequenceState(torch.zeros((), dtype=torch.int64, device=device), blocks)
+
+    def advance(self, tokens: Tensor, state: SequenceState) -> tuple[Tensor, SequenceState]:
+        """Encodes the next tokens of a sequence.
+
+        A causal sequence in pieces of any lengths gives what `encode` gives for the whole, and
+        through the states its gradients. States are not changed: an earlier one can be gone on from
+        again, as for a CLS token that reads out what has been seen so far.
+
+        Args:
+            tokens: `(B, L, C)`.
+            state: What `initial_state` or an earlier `advance` returned.
+
+        Returns:
+            The encoded tokens, `(B, L, C)`, and the state after them.
+        """
+        length, states = tokens.shape[1], []
+        for block, before in zip(self.blocks, state.blocks, strict=True):
+            tokens, after = block.advance(tokens, before, state.position)
+            states.append(after)
+        return self.norm(tokens), SequenceState(state.position + length, tuple(states))
 
     @contextmanager
     def tapped(self) -> Iterator[dict[str, Tensor]]:

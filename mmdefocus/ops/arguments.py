@@ -24,6 +24,8 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
     Raises:
         ValueError: If they do not fit; names the first argument that does not.
     """
+    for name, tensor in tensors.items():
+        _check_dense(name, tensor)
     sizes: dict[str, int] = {}
     first = next(iter(tensors))
     device = tensors[first].device
@@ -34,13 +36,26 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
             fits &= sizes.setdefault(letter, size) == size and (size > 0 or letter in MAY_BE_EMPTY)
         if not fits:
             raise ValueError(_misfit(name, tensors, dimensions))
-        if tensor.dtype not in DTYPES:
-            allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
-            raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
+        _check_dtype(name, tensor)
         if tensor.device != device:
             raise ValueError(
                 f'{name}: expected the device of {first}, {device}, got {tensor.device}'
             )
+
+
+def check_state(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> None:
+    """Checks an initial state, if there is one, against the shape that other arguments give it.
+
+    Raises:
+        ValueError: If it has another shape, no floating dtype, or is not on the device of `like`.
+    """
+    if state is None:
+        return
+    if state.shape != shape:
+        raise ValueError(f'initial_state: expected {shape}, got {tuple(state.shape)}')
+    _check_dtype('initial_state', state)
+    if state.device != like.device:
+        raise ValueError(f'initial_state: expected the device {like.device}, got {state.device}')
 
 
 def check_group_size(group_size: int, channels: int) -> None:
@@ -49,8 +64,44 @@ def check_group_size(group_size: int, channels: int) -> None:
     Raises:
         ValueError: If they do not.
     """
-    if group_size < 1 or channels % group_size:
-        raise ValueError(f'group_size: expected a divisor of D = {channels}, got {group_size}')
+    whole = isinstance(group_size, (int, torch.SymInt)) and not isinstance(group_size, bool)
+    if not whole or group_size < 1 or channels % group_size:
+        raise ValueError(f'group_size: expected a divisor of D = {channels}, got {group_size!r}')
+
+
+def check_eps(eps: float) -> None:
+    """Checks a number that is added to a mean square.
+
+    Raises:
+        ValueError: If it is negative or not finite.
+    """
+    number = isinstance(eps, (int, float, torch.SymFloat)) and not isinstance(eps, bool)
+    if not number or not 0 <= eps < float('inf'):
+        raise ValueError(f'eps: expected a finite number of at least 0, got {eps!r}')
+
+
+def check_flag(name: str, value: bool) -> None:
+    """Checks that an option is True or False, and no number or text that would count as one.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not isinstance(value, bool):
+        raise ValueError(f'{name}: expected True or False, got {value!r}')
+
+
+def _check_dense(name: str, tensor: object) -> None:
+    if not isinstance(tensor, Tensor):
+        raise ValueError(f'{name}: expected a tensor, got {type(tensor).__name__}')
+    if tensor.layout != torch.strided or tensor.is_nested:
+        kind = 'nested' if tensor.is_nested else str(tensor.layout).removeprefix('torch.')
+        raise ValueError(f'{name}: expected a dense tensor, got a {kind} one')
+
+
+def _check_dtype(name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in DTYPES:
+        allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
+        raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')
 
 
 def _misfit(name: str, tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) -> str:

@@ -6,6 +6,8 @@ from typing import Any, get_type_hints
 import torch
 from torch import Tensor
 
+from .transforms import refuse_second_derivative
+
 Outputs = Tensor | tuple[Tensor, ...]
 
 _TENSORS = ('Tensor', 'Tensor?')
@@ -24,6 +26,7 @@ def custom_operator(
     backward: Callable[..., tuple[Tensor, ...]],
     outputs: Callable[..., Outputs] | None = None,
     *,
+    results: int = 1,
     kept: int = 0,
     empty: Callable[[Tensor], Tensor] = torch.empty_like,
     device_types: str | None = None,
@@ -38,11 +41,13 @@ def custom_operator(
         name: The name of the operator and that of the backend, joined by an underscore.
         forward: Returns the output, alone or followed by what the backward needs.
         backward: Takes the arguments of `forward`, the last `kept` of its outputs, and the gradient
-            of its first. Returns a gradient for each argument that is a tensor, but for those
-            that are `constant`.
+            of its result; of several, those that there are, and None for the others. Returns a
+            gradient for each argument that may be a tensor, but for those that are `constant`;
+            `first.new_empty(0)` where the argument is None.
         outputs: Takes the arguments of `forward`; returns its outputs, uninitialised. By default
             there is one, like a gradient of the first argument.
-        kept: How many outputs the backward needs. All but the first output have no gradient.
+        results: How many outputs have a gradient, from the first on.
+        kept: How many outputs the backward needs, up to the last.
         empty: Returns the gradient of an argument, uninitialised, in the layout of `backward`.
         device_types: The type of the only devices that it runs on; or None, if it runs on all.
         schema: That of `forward`, where its annotations do not tell it.
@@ -53,6 +58,9 @@ def custom_operator(
     types = [parameter.split()[0] for parameter in parameters.split(', ')]
     tensors = [place for place, type_ in enumerate(types) if type_ in _TENSORS]
     saved = ''.join(f', Tensor saved_{i}' for i in range(kept))
+    given = ', Tensor gradient'
+    if results > 1:
+        given = ''.join(f', Tensor? gradient_{i}' for i in range(results))
     varied = [place for place in tensors if place not in constant]
     gradients = ', '.join(['Tensor'] * len(varied))
 
@@ -62,11 +70,16 @@ def custom_operator(
     run_backward = define(
         f'mmdefocus::{name}_backward',
         backward,
-        schema=f'({parameters}{saved}, Tensor gradient) -> ({gradients})',
+        schema=f'({parameters}{saved}{given}) -> ({gradients})',
         **options,
     )
     run.register_fake(outputs or (lambda first, *_: empty(first)))
-    run_backward.register_fake(lambda *arguments: tuple(empty(arguments[i]) for i in varied))
+    run_backward.register_fake(
+        lambda first, *others: tuple(
+            first.new_empty(0) if x is None else empty(x)
+            for x in ((first, *others)[place] for place in varied)
+        )
+    )
 
     def setup_context(ctx: Any, inputs: tuple[object, ...], output: Outputs) -> None:
         ctx.set_materialize_grads(False)  # what is kept has no gradient, and zeros cost memory
@@ -74,20 +87,22 @@ def custom_operator(
         ctx.save_for_backward(*(inputs[i] for i in tensors), *results[len(results) - kept :])
         ctx.options = [None if i in tensors else value for i, value in enumerate(inputs)]
 
-    def differentiate(ctx: Any, gradient: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
-        if gradient is None:
+    def differentiate(ctx: Any, *output_gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        given = output_gradients[:results]
+        if all(gradient is None for gradient in given):
             return (None,) * len(types)
         saved = ctx.saved_tensors  # once, since under recomputation an access takes them out
         arguments = list(ctx.options)
         for place, tensor in zip(tensors, saved, strict=False):
             arguments[place] = tensor
-        parts = run_backward(*arguments, *saved[len(tensors) :], gradient)
+        parts = run_backward(*arguments, *saved[len(tensors) :], *given)
         found: list[Tensor | None] = [None] * len(types)
         for place, part in zip(varied, parts, strict=True):
-            found[place] = part
+            found[place] = None if arguments[place] is None else part
         return tuple(found)
 
     run.register_autograd(differentiate, setup_context=setup_context)
+    run_backward.register_autograd(lambda *_: refuse_second_derivative(name))
     return run
 
 

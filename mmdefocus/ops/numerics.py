@@ -1,6 +1,7 @@
 """Precision and memory layout, in which all operators agree."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,7 +26,10 @@ def without_autocast(function: Callable[Parameters, Result]) -> Callable[Paramet
     @functools.wraps(function)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         first: Any = args[0]
-        with torch.autocast(first.device.type, enabled=False):
+        device = first.device.type
+        if not torch.amp.autocast_mode.is_autocast_available(device):  # such as `meta`
+            return function(*args, **kwargs)
+        with torch.autocast(device, enabled=False):
             return function(*args, **kwargs)
 
     return run
@@ -45,6 +49,24 @@ def decay(log_decay: Tensor, distance: Tensor) -> Tensor:
     return torch.threshold(
         torch.exp(log_decay * distance), torch.finfo(log_decay.dtype).eps ** 2, 0.0
     )
+
+
+def causal_product(weights: Tensor, x: Tensor) -> Tensor:
+    """Returns `weights @ x`, in which NaN and infinity reach no earlier token.
+
+    A product of matrices multiplies them by the zeros above the diagonal too, which is NaN. Whether
+    it did is seen in the first token on a CPU; a GPU would have to be waited for.
+
+    Args:
+        weights: Lower triangular, `(..., L, L)`.
+        x: `(..., L, C)`.
+    """
+    if x.device.type == 'cpu':
+        y = weights @ x
+        if not y.numel() or math.isfinite(y[..., 0, :].sum().item()):
+            return y
+    bad = ~x.isfinite()
+    return (weights @ x.masked_fill(bad, 0)).masked_fill_(bad.cumsum(-2) > 0, math.nan)
 
 
 def empty_contiguous(x: Tensor) -> Tensor:

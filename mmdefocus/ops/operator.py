@@ -13,6 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from .transforms import refuse_transforms
+
+# what is computed; from an initial state, the final one as well
+Outputs = Tensor | tuple[Tensor, Tensor]
+REFERENCE = 'naive'  # the backend of every operator that runs anywhere, in plain torch
+
 
 class Shape(NamedTuple):
     """Batch, tokens, channels inside the mixer, states per channel: the sizes of an example."""
@@ -37,6 +43,11 @@ def on_cuda(first: Tensor, *others: object) -> bool:
     return first.device.type == 'cuda'
 
 
+def has_values(first: Tensor, *others: object) -> bool:
+    """The `suits` of a backend that reads sizes from a tensor."""
+    return first.device.type != 'meta'
+
+
 def no_flops(*arguments: object) -> int:
     """The `cost` of norms, gates and activations, which do not count."""
     return 0
@@ -54,7 +65,7 @@ class Backend:
             devices and shapes only.
     """
 
-    run: Callable[..., Tensor]
+    run: Callable[..., Outputs]
     why_not: Callable[[torch.device], str | None] = everywhere
     suits: Callable[..., bool] = always
 
@@ -76,21 +87,24 @@ class Operator:
             calls. A multiplication, an addition and an exponential count one each; norms, gates
             and activations do not count, as in `torch.utils.flop_counter`.
         output_like: The position of the argument whose shape and dtype the output has.
+        with_state: The public function that begins at a state and returns the final one, of an
+            operator along a sequence that has a state. Its backends are the same.
     """
 
     function: Callable[..., Tensor]
     backends: Mapping[str, Backend]
-    exportable: Callable[..., Tensor]
+    exportable: Callable[..., Outputs]
     example: Callable[[Shape, torch.dtype], dict[str, object]]
     cost: Callable[..., int] | None = None
     output_like: int = 0
+    with_state: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     @property
     def name(self) -> str:
         """The name of the public function."""
         return self.function.__name__
 
-    def run(self, *arguments: Any, backend: str = 'auto') -> Tensor:
+    def run(self, *arguments: Any, backend: str = 'auto') -> Outputs:
         """Computes checked arguments with a backend of the operator.
 
         Args:
@@ -103,11 +117,13 @@ class Operator:
         """
         suited = tuple(name for name, b in self.backends.items() if b.suits(*arguments))
         chosen = _choose(self.name, backend, arguments[0].device, suited)
+        if chosen != REFERENCE:
+            refuse_transforms(self.name)
         return self.backends[chosen].run(*arguments)
 
 
 _OPERATORS: dict[str, Operator] = {}
-_REPLACED: dict[str, Callable[..., Tensor]] = {}
+_REPLACED: dict[str, Callable[..., Outputs]] = {}
 
 
 def register(operator: Operator) -> None:
@@ -120,15 +136,18 @@ def operators() -> dict[str, Operator]:
     return dict(_OPERATORS)
 
 
-def run(name: str, backend: str, *arguments: object) -> Tensor:
-    """Computes checked arguments with what is in the place of an operator, see `Operator.run`."""
+def run(name: str, backend: str, *arguments: object) -> Any:
+    """Computes checked arguments with what is in the place of an operator, see `Operator.run`.
+
+    Returns `Outputs`: which of them, the caller knows by the arguments.
+    """
     if name in _REPLACED:
         return _REPLACED[name](*arguments)
     return _OPERATORS[name].run(*arguments, backend=backend)
 
 
 @contextmanager
-def replaced(functions: Mapping[str, Callable[..., Tensor]]) -> Iterator[None]:
+def replaced(functions: Mapping[str, Callable[..., Outputs]]) -> Iterator[None]:
     """Within it, functions take the place of operators, whatever backend is asked for.
 
     Args:
@@ -191,6 +210,8 @@ def _choose(name: str, backend: str, device: torch.device, suited: tuple[str, ..
             f'{source}: {name} has no backend {backend!r}, choose auto or one of '
             f'{", ".join(backends)}'
         )
+    if device.type == 'meta':  # shapes alone, which are those of every backend
+        return next(b for b in suited if backends[b].why_not(device) is None)
     if (reason := backends[backend].why_not(device)) is not None:
         raise ValueError(f'{source}: {backend!r} cannot run {name} on {device}: {reason}')
     return backend

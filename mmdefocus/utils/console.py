@@ -9,11 +9,13 @@ from rich.table import Table
 def make_console(stderr: bool = False) -> Console:
     """Returns a console that is wide enough for the tables if its output goes to a file.
 
+    It prints brackets as they are: names of files and classes may have some, `[red]x[/].png`.
+
     Args:
         stderr: Whether it writes to stderr, such as progress beside results on stdout.
     """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 160)
+    return Console(stderr=stderr, width=None if stream.isatty() else 160, markup=False)
 
 
 def make_table(first: str, *others: str, title: str | None = None) -> Table:

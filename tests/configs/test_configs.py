@@ -249,7 +249,11 @@ def test_pipeline_makes_a_sample_of_an_image(path, loader, tmp_path):
         assert len(sample['data_samples'].gt_instances) == 1
 
 
-@pytest.mark.parametrize('path', [p for p in ALL if p not in LONGER], ids=str)
+# DeepSpeed's optimizer wrapper works with its engine alone.
+ON_ONE_PROCESS = [p for p in ALL if p not in LONGER and not p.stem.endswith('deepspeed')]
+
+
+@pytest.mark.parametrize('path', ON_ONE_PROCESS, ids=str)
 def test_training_changes_the_first_layers(path):
     torch.manual_seed(0)
     np.random.seed(0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
 from mmdefocus import ops
@@ -229,13 +230,58 @@ def test_exports(name):
     torch.testing.assert_close(program.module()(**tensors), call(**tensors))
 
 
+def of_first(name, backend):
+    """Returns an operator as a function of its first tensor, and that tensor."""
+    arguments = example(name, SHAPE._replace(batch=1, length=5, channels=64))
+    first = next(key for key, value in arguments.items() if isinstance(value, torch.Tensor))
+    call = partial(operators()[name].function, backend=backend)
+    return lambda x: call(**arguments | {first: x}), arguments[first]
+
+
+def in_forward_mode(function, x):
+    with forward_ad.dual_level():
+        return forward_ad.unpack_dual(function(forward_ad.make_dual(x, torch.ones_like(x)))).tangent
+
+
+def twice(function, x):
+    leaf = x.requires_grad_()
+    gradient, *_ = torch.autograd.grad(function(leaf).square().sum(), leaf, create_graph=True)
+    return torch.autograd.grad(gradient.square().sum(), leaf)[0]
+
+
+transforms = pytest.mark.parametrize(
+    'transform',
+    [
+        lambda function, x: torch.func.vmap(function)(torch.stack([x, x])),
+        lambda function, x: torch.func.grad(lambda x: function(x).sum())(x),
+        lambda function, x: torch.func.jvp(function, (x,), (torch.ones_like(x),))[1],
+        in_forward_mode,
+        twice,
+    ],
+    ids=['vmap', 'grad', 'jvp', 'forward mode', 'second derivative'],
+)
+
+
 @of_fast
-def test_double_backward_is_a_clear_error(name, backend):
-    tensors, options = split(example(name))
-    leaves = [value.requires_grad_() for value in tensors.values()]
-    y = operators()[name].function(**tensors, **options, backend=backend)
-    gradient, *_ = torch.autograd.grad(y.square().sum(), leaves, create_graph=True)
-    with pytest.raises(
-        RuntimeError, match=r'twice|autograd formula|does not require grad|not implemented'
-    ):
-        gradient.sum().backward()
+@transforms
+def test_transforms_of_fast_backends_are_an_error_that_names_the_naive_one(
+    name, backend, transform
+):
+    with pytest.raises(RuntimeError, match="use backend='naive'"):
+        transform(*of_first(name, backend))
+
+
+@of_all
+@transforms
+def test_naive_backends_can_be_transformed(name, transform):
+    assert transform(*of_first(name, 'naive')).abs().sum() > 0
+
+
+@of_available
+def test_meta_tensors_give_the_shape_from_every_backend(name, backend):
+    arguments = example(name)
+    expected = operators()[name].function(**arguments)
+    meta = {k: x.to('meta') if isinstance(x, torch.Tensor) else x for k, x in arguments.items()}
+    found = operators()[name].function(**meta, backend=backend)
+    assert found.device.type == 'meta'
+    assert (found.shape, found.dtype) == (expected.shape, expected.dtype)

@@ -23,6 +23,7 @@ MODULES = (
     'retention',
     'decayed_attention',
     'ms_deform_attn',
+    'state',
     'triton',
 )
 FOLDER = Path(__file__).parent
@@ -87,7 +88,7 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
     operator, arguments = {
         'scan': (
             ('selective_scan', 'selective_scan_triton'),
-            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3)),
+            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3), None),
         ),
         'convolution': (
             ('causal_conv1d', 'causal_conv1d_triton'),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from mmengine.registry import init_default_scope
+from rich.markup import escape
 from rich.progress import Progress
 
 from mmdefocus.analysis.focus.layers import layers_of
@@ -107,7 +108,7 @@ def measure(
     for path in paths:
         images, targets = read_image(predictor, path)
         for layer in layers:
-            task = progress.add_task(f'{name}: {path.name}, layer {layer}', total=None)
+            task = progress.add_task(escape(f'{name}: {path.name}, layer {layer}'), total=None)
             maps = measure_layer(
                 predictor.model,
                 images,

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
+from rich.markup import escape
 from torch import Tensor, nn
 
 from mmdefocus.apis.inference import build_predictor
@@ -130,7 +131,9 @@ def main(args: Namespace) -> None:
         for size in (EXAMPLE_BATCH, *CHECKED_BATCHES)
     )
     height, width = args.shape
-    with make_console().status(f'exporting {output} for images of {height} x {width}: minutes'):
+    with make_console().status(
+        escape(f'exporting {output} for images of {height} x {width}: minutes')
+    ):
         export(model, example, output, args.out)
     error = difference(model, batches, args.out)
     if error > TOLERANCE:

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
+from rich.markup import escape
+
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
 from mmdefocus.checkpoints.files import Weights, read_weights, write_checkpoint
 from mmdefocus.checkpoints.official import KINDS, Conversion, convert, revert
@@ -117,7 +119,7 @@ def report(conversion: Conversion, src: Path) -> None:
 def main(args: Namespace) -> None:
     """Converts one file; writes nothing if its backbone is incomplete."""
     check_arguments(args)
-    with make_console().status(f'reading {args.src}'):
+    with make_console().status(escape(f'reading {args.src}')):
         source = read_weights(args.src, args.ema)
     try:
         checkpoint = (revert_file if args.reverse else convert_file)(args, source)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ...ops import operators, replaced
-from ...ops.operator import Operator
+from ...ops.operator import Operator, Outputs
 
 
 class OperatorCounter:
@@ -23,7 +23,7 @@ class OperatorCounter:
     def __init__(self) -> None:
         self.flops = 0
 
-    def count(self, operator: Operator, *arguments: object) -> Tensor:
+    def count(self, operator: Operator, *arguments: object) -> Outputs:
         """Counts instead of computing; an operator without a formula is counted in its parts."""
         if operator.cost is None:
             return operator.exportable(*arguments)

@@ -92,11 +92,14 @@ class DefocusViT(ImageBackbone):
         """Returns the parameters of the backbone itself that must not shrink to zero."""
         return super().no_weight_decay() | {'pos_embed'}
 
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns patches and CLS token as `ImageBackbone.embed`, with their positions."""
-        grid, cls_token = super().embed(images)
-        of_patches, of_cls = self.pos_embed.split((math.prod(self.pos_grid), 1), dim=1)
+    def grid_positions(self, height: int, width: int) -> Tensor:
+        """Returns the position embedding of a grid of patches, `(1, C, height, width)`."""
+        of_patches = self.pos_embed[:, :-1]
         of_grid = RasterOrder().to_grid(of_patches, *self.pos_grid)
-        if grid.shape[-2:] != self.pos_grid:
-            of_grid = F.interpolate(of_grid, grid.shape[-2:], mode='bicubic')
-        return grid + of_grid, cls_token + of_cls
+        if (height, width) != self.pos_grid:
+            of_grid = F.interpolate(of_grid, (height, width), mode='bicubic')
+        return of_grid
+
+    def cls_input(self) -> Tensor:
+        """Returns the CLS token with its position, `(1, 1, C)`."""
+        return self.cls_token + self.pos_embed[:, -1:]

@@ -188,7 +188,17 @@ class ImageBackbone(SequenceEncoder):
 
     def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the grid of patches, `(B, C, H', W')`, and the CLS token, `(1, 1, C)`."""
-        return self.patch_embed(images), self.cls_token
+        grid = self.patch_embed(images)
+        positions = self.grid_positions(*grid.shape[-2:])
+        return grid if positions is None else grid + positions, self.cls_input()
+
+    def grid_positions(self, height: int, width: int) -> Tensor | None:
+        """Returns what is added to a grid of patches, `(1, C, height, width)`; None if nothing."""
+        return None
+
+    def cls_input(self) -> Tensor:
+        """Returns the CLS token as it comes into the blocks, `(1, 1, C)`."""
+        return self.cls_token
 
     # an image is encoded by its sequence, by inheritance so that no weight is renamed
     def forward(  # type: ignore[override]

@@ -116,10 +116,15 @@ class LearnableRotary(nn.Module):
         """Returns the parameters that weight decay would pull to θ = 0."""
         return {'freq'}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Turns `(..., L, N)`, or `(B, H, L, K)` in pairs, by the position of each token."""
+    def forward(self, x: Tensor, first: Tensor | None = None) -> Tensor:
+        """Turns `(..., L, N)`, or `(B, H, L, K)` in pairs, by the position of each token.
+
+        The position of the first is `first`, `()`, or 0. Positions are exact below 2²⁴ tokens.
+        """
         freqs = self.freq.repeat_interleave(2, dim=-1) if self.paired else self.freq
         positions = torch.arange(x.shape[-2], device=x.device, dtype=torch.float32)
+        if first is not None:
+            positions = positions + first
         return apply_rotary(x, freqs, positions / self.scale)
 
     def extra_repr(self) -> str:

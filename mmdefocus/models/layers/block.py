@@ -1,5 +1,7 @@
 """The block of every family."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from .drop_path import DropPath
@@ -32,7 +34,14 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Takes and returns `(B, L, C)`."""
-        tokens = tokens + self.drop_path(self.mixer(self.norm(tokens)))
+        return self._add_mlp(tokens + self.drop_path(self.mixer(self.norm(tokens))))
+
+    def advance(self, tokens: Tensor, state: Any, first: Tensor) -> tuple[Tensor, Any]:
+        """Takes and returns `(B, L, C)` and the state of the mixer, see `Mixer.advance`."""
+        mixed, state = self.mixer.advance(self.norm(tokens), state, first)
+        return self._add_mlp(tokens + self.drop_path(mixed)), state
+
+    def _add_mlp(self, tokens: Tensor) -> Tensor:
         if self.mlp_norm is not None and self.mlp is not None:
             tokens = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
         return tokens

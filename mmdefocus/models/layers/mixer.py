@@ -1,9 +1,9 @@
 """What every mixer has in common."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmdefocus.utils.checks import check_choice
 
@@ -32,3 +32,29 @@ class Mixer(nn.Module, ABC):
     @abstractmethod
     def reset_filter(self) -> None:
         """Gives the parameters of the filter their initial values."""
+
+    @abstractmethod
+    def initial_state(self, batch_size: int, forget: float = 0.0) -> Any:
+        """Returns the state before the first token, a named tuple of tensors.
+
+        Args:
+            batch_size: B.
+            forget: What the decay has made smaller than this may be summed up; only attention keeps
+                tokens of which this is so.
+
+        Raises:
+            ValueError: If the mixer does not read from the first token to the last.
+        """
+
+    @abstractmethod
+    def advance(self, tokens: Tensor, state: Any, first: Tensor) -> tuple[Tensor, Any]:
+        """Mixes `(B, L, C)` after the tokens that a state has seen.
+
+        Args:
+            tokens: `(B, L, C)`, any L.
+            state: What `initial_state` or an earlier `advance` returned; it stays as it is.
+            first: Position of the first of the tokens, `()`, int64.
+
+        Returns:
+            The mixed tokens, `(B, L, C)`, and the state after them.
+        """

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .mamba import MambaMixer
+from .mamba import MambaMixer, MambaState
 
 
 class BidirectionalMambaMixer(MambaMixer):
@@ -28,6 +28,13 @@ class BidirectionalMambaMixer(MambaMixer):
         super().reset_filter()
         if hasattr(self, 'reverse'):  # not yet when MambaMixer initialises itself
             self.reverse.reset_filter()
+
+    def initial_state(self, batch_size: int, forget: float = 0.0) -> MambaState:
+        """Raises a ValueError: the scan that begins at the last token needs all of them."""
+        raise ValueError(
+            'BidirectionalMamba reads the image from both ends, so it cannot go on strip by strip: '
+            'use a causal model such as DefocusMamba'
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` in both directions."""

@@ -60,11 +60,16 @@ class FilteredHeads(Mixer):
         if self.rope is not None:
             self.rope.reset_frequencies(pair_frequencies(self.rope.freq.shape[-1]))
 
-    def filter_heads(self, q: Tensor, k: Tensor, v: Tensor) -> HeadInputs:
-        """Splits `(B, L, H * K)` and `(B, L, H * V)` into heads and turns queries and keys."""
+    def filter_heads(
+        self, q: Tensor, k: Tensor, v: Tensor, first: Tensor | None = None
+    ) -> HeadInputs:
+        """Splits `(B, L, H * K)` and `(B, L, H * V)` into heads and turns queries and keys.
+
+        The position of the first token is `first`, `()`, or 0.
+        """
         q, k, v = (x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for x in (q, k, v))
         if self.rope is not None:
-            q, k = self.rope(q), self.rope(k)
+            q, k = self.rope(q, first), self.rope(k, first)
         return HeadInputs(q, k, v, self.log_decay(q))
 
     def merge_heads(self, x: Tensor) -> Tensor:

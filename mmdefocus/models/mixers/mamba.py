@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmdefocus.ops import causal_conv1d, gated_selective_scan
+from mmdefocus.ops import (
+    causal_conv1d,
+    causal_conv1d_with_state,
+    gated_selective_scan,
+    gated_selective_scan_with_state,
+)
+from mmdefocus.ops.numerics import wide_dtype
 
 from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, rotary_frequencies
 
@@ -34,6 +40,18 @@ class ScanInputs(NamedTuple):
     C: Tensor
     delta_bias: Tensor | None
     delta_softplus: bool
+
+
+class MambaState(NamedTuple):
+    """What the tokens so far have left.
+
+    Attributes:
+        conv: The last inputs of the convolution, `(B, K - 1, D)`.
+        scan: The state of the selective scan, `(B, D, N)`.
+    """
+
+    conv: Tensor
+    scan: Tensor
 
 
 class MambaMixer(Mixer):
@@ -144,6 +162,31 @@ class MambaMixer(Mixer):
             delta_softplus=x.delta_softplus,
         )
 
+    def initial_state(self, batch_size: int, forget: float = 0.0) -> MambaState:
+        """Returns the state before the first token; its size is fixed, so nothing is forgotten."""
+        inner, past = len(self.D), self.conv1d.kernel_size[0] - 1
+        dtype = wide_dtype(self.D.dtype)
+        return MambaState(
+            conv=self.D.new_zeros(batch_size, past, inner, dtype=dtype),
+            scan=self.D.new_zeros(batch_size, inner, self.state_size, dtype=dtype),
+        )
+
+    def advance(
+        self, tokens: Tensor, state: MambaState, first: Tensor
+    ) -> tuple[Tensor, MambaState]:
+        """Mixes `(B, L, C)` after the tokens that a state has seen, see `Mixer.advance`."""
+        u, z = self.in_proj(tokens).chunk(2, dim=-1)
+        weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
+        u, conv = causal_conv1d_with_state(u, weight, bias, state.conv)
+        x = self.project(u, first)
+        y, scan = gated_selective_scan_with_state(
+            *(x.u, x.delta, x.A, x.B, x.C, self.D, z, self.group_norm_size),
+            initial_state=state.scan,
+            delta_bias=x.delta_bias,
+            delta_softplus=x.delta_softplus,
+        )
+        return self.out_proj(y), MambaState(conv, scan)
+
     def convolve(self, u: Tensor) -> Tensor:
         """Applies the causal convolution and SiLU to `(B, L, D)`."""
         weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
@@ -151,11 +194,17 @@ class MambaMixer(Mixer):
 
     def prepare(self, u: Tensor) -> ScanInputs:
         """Turns u `(B, L, D)`, a half of the input projection, into the inputs of the scan."""
-        u = self.convolve(u)
+        return self.project(self.convolve(u))
+
+    def project(self, u: Tensor, first: Tensor | None = None) -> ScanInputs:
+        """Turns what the convolution returns, `(B, L, D)`, into the inputs of the scan.
+
+        The position of the first token is `first`, `()`, or 0.
+        """
         time_step, BC = self.x_proj(u).split([self.time_step_rank, 2 * self.state_size], dim=-1)
         BC = BC.unflatten(-1, (2, self.state_size)).transpose(1, 2)  # (B, 2, L, N)
         if self.rope is not None:
-            BC = self.rope(BC)
+            BC = self.rope(BC, first)
         B, C = BC.unbind(1)
         bias = None
         if self.decay is None:

@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor
 
-from ..arguments import check_tensors
+from ..arguments import check_state, check_tensors
 from ..compiled import build
+from ..numerics import wide_dtype
 from ..operator import Backend, Operator, Shape, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_causal_conv1d
 from .naive import naive_causal_conv1d
 
-__all__ = ['causal_conv1d']
+__all__ = ['causal_conv1d', 'causal_conv1d_with_state']
 
 DIMENSIONS = {'x': 'BLD', 'weight': 'DK', 'bias': 'D'}
 EXAMPLE_WIDTH = 4
@@ -37,6 +38,44 @@ def causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor, *, backend: str = 'au
     return run('causal_conv1d', backend, x, weight, bias)
 
 
+def causal_conv1d_with_state(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    initial_state: Tensor | None = None,
+    *,
+    backend: str = 'auto',
+) -> tuple[Tensor, Tensor]:
+    """Runs `causal_conv1d` after other tokens, and returns the last K - 1 of all as well.
+
+    A sequence in pieces, each from the final state of the one before, gives the values and, through
+    the states, the gradients of the whole.
+
+    Args:
+        x: `(B, L, D)`, any floating dtype.
+        weight: `(D, K)`; the last column meets the present token.
+        bias: `(D,)`.
+        initial_state: The K - 1 tokens before the first, `(B, K - 1, D)`, computed with in float32
+            (float64 for float64 x); None are zeros.
+        backend: A name of `available_backends()['causal_conv1d']`, or 'auto'.
+
+    Returns:
+        y, `(B, L, D)` in the dtype of `x`, and the final state, `(B, K - 1, D)` in float32 (float64
+        for float64 x).
+
+    Raises:
+        ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
+    """
+    check_tensors({'x': x, 'weight': weight, 'bias': bias}, DIMENSIONS)
+    past, dtype = weight.shape[1] - 1, wide_dtype(x.dtype)
+    shape = (x.shape[0], past, x.shape[2])
+    check_state(initial_state, shape, x)
+    state = x.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    seen = torch.cat((state, x.to(dtype)), dim=1)
+    y = run('causal_conv1d', backend, seen, weight, bias)[:, past:].to(x.dtype)
+    return y, seen[:, x.shape[1] :].clone()  # a view would keep all tokens
+
+
 def flops(x: Tensor, weight: Tensor, bias: Tensor) -> int:
     """Returns `2 B L D K` for x `(B, L, D)` and weight `(D, K)`."""
     return 2 * x.numel() * weight.shape[1]
@@ -53,6 +92,7 @@ def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
 register(
     Operator(
         causal_conv1d,
+        with_state=causal_conv1d_with_state,
         backends={
             'cpu': Backend(cpu_causal_conv1d, build.why_not),
             'triton': triton_backend('causal_conv1d'),

@@ -10,21 +10,20 @@ import functools
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from . import cache
+from .cache import cache_folder as cache_folder
+from .compiler import BuildError, build_deadline, find_compiler, run
+
 OPERATORS = Path(__file__).parents[1]
 HEADERS = OPERATORS / 'csrc'
 SOURCES = tuple(sorted(OPERATORS.glob('**/csrc/*.cpp')))
-COMPILERS = ('c++', 'g++', 'clang++')
 FLAGS = (
     '-std=c++17',
     '-O3',
@@ -38,16 +37,6 @@ FLAGS = (
 logger = logging.getLogger(__name__)
 
 
-class BuildError(RuntimeError):
-    """No library can be had; the message is the reason in one line."""
-
-
-def cache_folder() -> Path:
-    """Returns where libraries are kept: MMDEFOCUS_CACHE, or mmdefocus in the user's cache."""
-    default = Path(os.environ.get('XDG_CACHE_HOME', Path.home() / '.cache')) / 'mmdefocus'
-    return Path(os.environ.get('MMDEFOCUS_CACHE', default))
-
-
 @functools.cache
 def load_library() -> ctypes.CDLL | str:
     """Returns the compiled library, or the reason why there is none.
@@ -55,7 +44,7 @@ def load_library() -> ctypes.CDLL | str:
     A failure is logged once; the operators fall back to other backends.
     """
     try:
-        return _open(_build())
+        return _load()
     except (BuildError, OSError) as error:
         logger.warning('no compiled operators (%s); slower backends serve', error)
         return str(error)
@@ -69,80 +58,82 @@ def why_not(device: torch.device) -> str | None:
     return library if isinstance(library, str) else None
 
 
-def _compiler() -> str:
-    wanted = os.environ.get('CXX')
-    for name in (wanted,) if wanted else COMPILERS:
-        if path := shutil.which(name):
-            return path
-    raise BuildError(f'no C++ compiler found: looked for {wanted or ", ".join(COMPILERS)}')
+def _load() -> ctypes.CDLL:
+    """Loads the library from the first private folder that has it or takes it."""
+    if os.name != 'posix':
+        raise BuildError('compiled operators need Linux or macOS')
+    compiler = find_compiler()
+    identity = _identity(compiler)
+    problem: OSError = cache.UntrustedError('no folder is private')
+    with cache.private_folders() as folders:
+        for folder in folders:
+            try:
+                return _open(cache.find(folder, identity) or _build(compiler, folder, identity))
+            except OSError as error:  # such as a full disk
+                logger.warning('compiled operators are not kept in %s: %s', folder, error)
+                problem = error
+    raise problem
 
 
-def _build() -> Path:
-    compiler = _compiler()
-    probe = _run([compiler, '-march=native', '-dM', '-E', '-x', 'c++', os.devnull])
-    identity = hashlib.sha256('\n'.join([compiler, *FLAGS, probe]).encode())
+def _identity(compiler: list[str]) -> str:
+    """Returns a name for what the compiler makes of the sources on this machine."""
+    probe = [*compiler, '-march=native', '-dM', '-E', '-x', 'c++', os.devnull]
+    (macros,) = run([probe], build_deadline())
+    identity = hashlib.sha256('\n'.join([*compiler, *FLAGS]).encode() + macros)
     for path in (*SOURCES, *sorted(HEADERS.glob('*.h'))):
         identity.update(path.read_bytes())
-    folder = cache_folder()
-    library = folder / f'operators-{identity.hexdigest()[:16]}.so'
-    if library.exists():
-        return library
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(library.with_suffix('.lock')):
-        if not library.exists():
-            _compile(compiler, library)
+    return identity.hexdigest()[:16]
+
+
+def _build(compiler: list[str], folder: Path, identity: str) -> Path:
+    """Returns the library in a private folder, compiled by this process or by another."""
+    deadline = build_deadline()
+    with cache.locked(folder, identity, deadline):
+        if found := cache.find(folder, identity):
+            return found
+        with tempfile.TemporaryDirectory(prefix=cache.PREFIX, dir=folder) as unfinished:
+            library = _compile(compiler, Path(unfinished), deadline)
+            return cache.put(library, folder, identity)
+
+
+def _compile(compiler: list[str], folder: Path, deadline: float) -> Path:
+    """Compiles and links the sources in a folder; returns the library."""
+    objects = [folder / f'{source.stem}.o' for source in SOURCES]
+    compile_one = [*compiler, *FLAGS, f'-I{HEADERS}', '-c']
+    pairs = zip(SOURCES, objects, strict=True)
+    run([[*compile_one, source, '-o', compiled] for source, compiled in pairs], deadline)
+    library = folder / 'operators.so'
+    # linked without OpenMP: torch has loaded one already, and two would fight for the cores
+    undefined = ['-undefined', 'dynamic_lookup'] if sys.platform == 'darwin' else []
+    run([[*compiler, '-shared', *undefined, *objects, '-o', library]], deadline)
+    try:
+        _try_to_open(library)
+    except OSError:  # this compiler's OpenMP is not the one of torch
+        _link_with_openmp(compiler, objects, library, deadline)
     return library
 
 
-def _compile(compiler: str, library: Path) -> None:
-    """Writes the library beside its place and renames it."""
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        objects = [Path(folder) / f'{source.stem}.o' for source in SOURCES]
-        commands = [
-            [compiler, *FLAGS, f'-I{HEADERS}', '-c', source, '-o', compiled]
-            for source, compiled in zip(SOURCES, objects, strict=True)
-        ]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(_run, commands))
-        linked = Path(folder) / library.name
-        # linked without OpenMP: torch has loaded one already, and two would fight for the cores
-        undefined = ['-undefined', 'dynamic_lookup'] if sys.platform == 'darwin' else []
-        _run([compiler, '-shared', *undefined, *objects, '-o', linked])
-        try:
-            _open(linked)
-        except OSError:  # this compiler's OpenMP is not the one of torch
-            _link_with_openmp(compiler, objects, linked)
-        os.replace(linked, library)
-
-
-def _link_with_openmp(compiler: str, objects: list[Path], library: Path) -> None:
+def _link_with_openmp(
+    compiler: list[str], objects: list[Path], library: Path, deadline: float
+) -> None:
     try:
-        _run([compiler, '-shared', '-fopenmp', *objects, '-o', library])
-        _open(library)
+        run([[*compiler, '-shared', '-fopenmp', *objects, '-o', library]], deadline)
+        _try_to_open(library)
     except (BuildError, OSError) as error:
         raise BuildError(
-            f'no OpenMP of {compiler} can be loaded; install it (for clang: libomp) or name '
+            f'no OpenMP of {compiler[0]} can be loaded; install it (for clang: libomp) or name '
             f'another compiler in CXX: {error}'
         ) from error
 
 
+def _try_to_open(library: Path) -> None:
+    """Opens a new library, first in another process, which a broken one would kill."""
+    load = 'import ctypes, sys; ctypes.CDLL(sys.argv[1])'
+    status = subprocess.run([sys.executable, '-c', load, library], capture_output=True).returncode
+    if status < 0:
+        raise BuildError(f'the compiler made a library that crashes (signal {-status})')
+    _open(library)
+
+
 def _open(library: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(library), mode=os.RTLD_NOW | os.RTLD_LOCAL)
-
-
-def _run(command: list[str | Path]) -> str:
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    except subprocess.CalledProcessError as error:
-        lines = [line for line in error.stderr.splitlines() if 'error' in line] or ['no message']
-        raise BuildError(f'{command[0]} failed: {lines[0].strip()}') from error
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lets one process in at a time."""
-    import fcntl  # not on Windows, where there is no backend that needs it
-
-    with path.open('w') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

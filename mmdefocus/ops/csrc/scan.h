@@ -19,9 +19,11 @@
 template <typename T>
 class Scan {
 public:
-    Scan(const Sizes& sizes, const Inputs<T>& in, Row<T>* kept, const Groups& groups)
+    Scan(const Sizes& sizes, const Inputs<T>& in, const Ends<T>& ends, Row<T>* kept,
+         const Groups& groups)
         : sizes(sizes),
           in(in),
+          ends(ends),
           cut(sizes),
           kept(kept),
           image(groups.image),
@@ -39,9 +41,13 @@ public:
         for (int64_t p = first; p < last; ++p)
             panel(p).for_each_part([&](int i, int64_t c, int count) {
                 if (in.delta_bias) bias[p - first].part[i] = load(in.delta_bias + c, 1, count);
-                for (int64_t n = 0; n < sizes.state; ++n)
+                for (int64_t n = 0; n < sizes.state; ++n) {
                     rate[of_panel(p) + n].part[i] =
                         load(in.A + c * sizes.state + n, sizes.state, count) * Simd<T>::log2_e;
+                    if (ends.from)
+                        state[of_panel(p) + n].part[i] =
+                            load(ends.from + in_ends(c, n), sizes.state, count);
+                }
             });
     }
 
@@ -60,6 +66,7 @@ public:
                 output.finish(block);
             }
         }
+        store_end();
     }
 
     template <typename Output>
@@ -82,6 +89,7 @@ public:
                     store(grad.A + channel * sizes.state + n, sizes.state, count,
                           tape.dA[of_panel(p) + n].part[i]);
             });
+        store_end();
     }
 
 private:
@@ -102,6 +110,20 @@ private:
               dB(sizes.chunk * sizes.state),
               dC(sizes.chunk * sizes.state) {}
     };
+
+    int64_t in_ends(int64_t c, int64_t n) const {
+        return (image * sizes.channels + c) * sizes.state + n;
+    }
+
+    void store_end() const {
+        if (!ends.to) return;
+        for (int64_t p = first; p < last; ++p)
+            panel(p).for_each_part([&](int i, int64_t c, int count) {
+                for (int64_t n = 0; n < sizes.state; ++n)
+                    store(ends.to + in_ends(c, n), sizes.state, count,
+                          state[of_panel(p) + n].part[i]);
+            });
+    }
 
     int64_t of_panel(int64_t p) const { return (p - first) * sizes.state; }
     Panel<T> panel(int64_t p) const { return {image, p * Row<T>::lanes, sizes.channels}; }
@@ -279,6 +301,7 @@ private:
 
     const Sizes& sizes;
     const Inputs<T>& in;
+    const Ends<T>& ends;
     const Cut<T> cut;
     Row<T>* const kept;  // (B, chunks, panels, N), or null
     const int64_t image;

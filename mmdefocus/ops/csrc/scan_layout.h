@@ -34,6 +34,14 @@ struct Inputs {
     StridedTensor B, C;
 };
 
+// The state where the pass begins and where it ends, (B, D, N) each or null: before the first token
+// and after the last in the forward; gradients, after the last and before the first, in the backward.
+template <typename T>
+struct Ends {
+    const T* from;
+    T* to;
+};
+
 template <typename T>
 struct Gradients {
     StridedTensor u, delta;

@@ -2,11 +2,12 @@
 
 from torch import Tensor
 
+from ..arguments import check_flag
 from ..heads import check_heads, example_heads
 from ..operator import Backend, Operator, register, run
 from ..triton_support import triton_backend
 from .blocks import fused_decayed_attention
-from .naive import naive_decayed_attention
+from .naive import dense_decayed_attention, naive_decayed_attention
 
 __all__ = ['decayed_attention']
 
@@ -41,6 +42,7 @@ def decayed_attention(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     check_heads(q, k, v, log_decay)
+    check_flag('causal', causal)
     return run('decayed_attention', backend, q, k, v, log_decay, causal)
 
 
@@ -63,7 +65,7 @@ register(
             'fused': Backend(fused_decayed_attention),
             'naive': Backend(naive_decayed_attention),
         },
-        exportable=naive_decayed_attention,
+        exportable=dense_decayed_attention,
         example=example_heads,
         cost=flops,
         output_like=2,

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..custom_operator import custom_operator
-from ..numerics import decay, wide_dtype, without_autocast
+from ..numerics import causal_product, decay, wide_dtype, without_autocast
 
 BLOCK = 128
 
@@ -59,7 +59,7 @@ def _logits(q: Tensor, k: Tensor, rates: Tensor, rows: slice, cols: slice, causa
 
 
 def _logits_backward(
-    q: Tensor, k: Tensor, rates: Tensor, rows: slice, cols: slice, dlogits: Tensor
+    q: Tensor, k: Tensor, rates: Tensor, rows: slice, cols: slice, causal: bool, dlogits: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns the gradients of q, k and rates, the last `(H,)`."""
     if rows != cols:
@@ -70,9 +70,12 @@ def _logits_backward(
         drates = (q * dq * of_q).sum((0, 2, 3)) + (k * dk * of_k).sum((0, 2, 3))
         return dq, dk, drates
     distance, decays = _decays_within(rates, q.shape[2])
+    if causal:
+        dlogits = dlogits.tril()  # their weights are 0, but 0 times NaN is NaN
     dproducts = dlogits * decays
     drates = (q @ k.mT).mul_(dproducts).mul_(distance.abs()).sum((0, 2, 3))
-    return dproducts @ k, dproducts.mT @ q, drates
+    product = causal_product if causal else torch.matmul
+    return product(dproducts, k), dproducts.mT @ q, drates
 
 
 def _prepare(
@@ -108,7 +111,8 @@ def _forward(
             weights = logits.sub_(new_top).exp_()
             shrink = torch.exp(top - new_top)
             total = total * shrink + weights.sum(-1, keepdim=True)
-            mix = mix * shrink + weights @ v[:, :, cols]
+            product = causal_product if causal and rows == cols else torch.matmul
+            mix = mix * shrink + product(weights, v[:, :, cols])
             top = new_top
         y[:, :, rows] = mix / total
         log_sums[:, :, rows] = top + total.log()
@@ -134,7 +138,7 @@ def _backward(
             weights = logits.sub_(log_sums[:, :, rows]).exp_()
             dv[:, :, cols] += weights.mT @ dy_r
             dlogits = (dy_r @ v_c.mT).sub_(means[:, :, rows]).mul_(weights)
-            dq_b, dk_b, drates_b = _logits_backward(q_r, k_c, rates, rows, cols, dlogits)
+            dq_b, dk_b, drates_b = _logits_backward(q_r, k_c, rates, rows, cols, causal, dlogits)
             dq[:, :, rows] += dq_b
             dk[:, :, cols] += dk_b
             drates += drates_b

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..arguments import check_group_size, check_tensors
+from ..arguments import check_eps, check_group_size, check_tensors
 from ..compiled import build
 from ..operator import Backend, Operator, Shape, no_flops, register, run
 from ..triton_support import triton_backend
@@ -48,6 +48,7 @@ def gated_group_rms_norm(
     """
     check_tensors({'y': y, 'u': u, 'D': D, 'z': z}, DIMENSIONS)
     check_group_size(group_size, y.shape[2])
+    check_eps(eps)
     return run('gated_group_rms_norm', backend, y, u, D, z, group_size, eps)
 
 

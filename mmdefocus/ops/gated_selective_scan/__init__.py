@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..compiled import build
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, Shape, on_cuda, register, run
+from ..operator import Backend, Operator, Outputs, Shape, on_cuda, register, run
 from ..selective_scan.mamba_ssm import why_not as why_not_mamba_ssm
 from ..triton_support import why_not as why_not_triton
 from .arguments import GatedScan
@@ -15,7 +15,7 @@ from .composed import composed_gated_selective_scan
 from .cpu import cpu_gated_selective_scan
 from .naive import naive_gated_selective_scan
 
-__all__ = ['gated_selective_scan']
+__all__ = ['gated_selective_scan', 'gated_selective_scan_with_state']
 
 EXAMPLE_GROUP = 64
 
@@ -66,6 +66,61 @@ def gated_selective_scan(
     return run('gated_selective_scan', backend, inputs)
 
 
+def gated_selective_scan_with_state(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor,
+    z: Tensor,
+    group_size: int,
+    eps: float = 1e-6,
+    initial_state: Tensor | None = None,
+    *,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    backend: str = 'auto',
+) -> tuple[Tensor, Tensor]:
+    """Runs `gated_selective_scan` from an initial state, and returns the final one as well.
+
+    See `selective_scan_with_state` for sequences in pieces.
+
+    Args:
+        u: Input, `(B, L, D)`.
+        delta: Time steps, `(B, L, D)`, positive; or any number, see `delta_softplus`.
+        A: Decay rates per channel and state, `(D, N)`, negative.
+        B: Input projections, `(B, L, N)`.
+        C: Output projections, `(B, L, N)`.
+        D: Weight of the skip, `(D,)`.
+        z: Gate before its SiLU, `(B, L, D)`.
+        group_size: Channels in a group, a divisor of D.
+        eps: Added to the mean square.
+        initial_state: The state of the scan, `(B, D, N)`, computed with in float32 (float64 for
+            float64 u); None is 0.
+        delta_bias: `(D,)`, added to `delta` in float32 at least; or None.
+        delta_softplus: Whether the time steps are the softplus of that sum.
+        backend: A name of `available_backends()['gated_selective_scan']`, or 'auto'; 'mamba_ssm'
+            has no state.
+
+    Returns:
+        The output, `(B, L, D)` in the dtype of `u`, and the final state, `(B, D, N)` in float32
+        (float64 for float64 u).
+
+    Raises:
+        ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
+    """
+    inputs = GatedScan(
+        *(u, delta, A, B, C, D, z, group_size, eps, delta_bias, delta_softplus, initial_state)
+    )
+    inputs.check()
+    dtype = wide_dtype(u.dtype)
+    if initial_state is None:
+        initial_state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
+    inputs = inputs._replace(initial_state=initial_state.to(dtype))
+    return run('gated_selective_scan', backend, inputs)
+
+
 def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
     """Returns what the parts are given, with the time steps before their bias and softplus."""
     batch, length, channels, state = shape
@@ -83,18 +138,23 @@ def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
     }
 
 
-def _parts(scan: str, norm: str = 'auto') -> partial[Tensor]:
+def _parts(scan: str, norm: str = 'auto') -> partial[Outputs]:
     """Returns the operator as its parts, by the names of their backends."""
     return partial(composed_gated_selective_scan, scan=scan, norm=norm)
+
+
+def _without_state(x: GatedScan) -> bool:
+    return x.initial_state is None
 
 
 register(
     Operator(
         gated_selective_scan,
+        with_state=gated_selective_scan_with_state,
         backends={
             'cpu': Backend(cpu_gated_selective_scan, build.why_not),
             'triton': Backend(_parts('triton', 'triton'), why_not_triton, suits=on_cuda),
-            'mamba_ssm': Backend(_parts('mamba_ssm'), why_not_mamba_ssm),
+            'mamba_ssm': Backend(_parts('mamba_ssm'), why_not_mamba_ssm, suits=_without_state),
             'torch': Backend(_parts('torch')),
             'naive': Backend(naive_gated_selective_scan),
         },

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..arguments import check_group_size, check_tensors
+from ..arguments import check_eps, check_flag, check_group_size, check_state, check_tensors
 
 DIMENSIONS = {
     'u': 'BLD',
@@ -16,11 +16,15 @@ DIMENSIONS = {
     'D': 'D',
     'z': 'BLD',
     'delta_bias': 'D',
+    'initial_state': 'BDN',
 }
 
 
 class GatedScan(NamedTuple):
-    """What `gated_selective_scan` is given, and what its backends take, see there."""
+    """What `gated_selective_scan` is given, and what its backends take, see there.
+
+    With an initial state the backends return the final one as well.
+    """
 
     u: Tensor
     delta: Tensor
@@ -33,6 +37,7 @@ class GatedScan(NamedTuple):
     eps: float
     delta_bias: Tensor | None
     delta_softplus: bool
+    initial_state: Tensor | None = None
 
     @property
     def device(self) -> torch.device:
@@ -41,8 +46,10 @@ class GatedScan(NamedTuple):
 
     def tensors(self) -> dict[str, Tensor]:
         """Returns the tensors that there are, by name."""
-        fields = ((name, getattr(self, name)) for name in DIMENSIONS)
-        return {name: tensor for name, tensor in fields if tensor is not None}
+        fields = {name: getattr(self, name) for name in DIMENSIONS}
+        if fields['delta_bias'] is None:
+            del fields['delta_bias']
+        return fields
 
     def check(self) -> None:
         """Checks the tensors against each other.
@@ -50,5 +57,9 @@ class GatedScan(NamedTuple):
         Raises:
             ValueError: If they do not fit.
         """
-        check_tensors(self.tensors(), DIMENSIONS)
+        others = self._replace(initial_state=None)
+        check_tensors(others.tensors(), DIMENSIONS)
         check_group_size(self.group_size, self.u.shape[2])
+        check_state(self.initial_state, (self.u.shape[0], *self.A.shape), self.u)
+        check_eps(self.eps)
+        check_flag('delta_softplus', self.delta_softplus)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..arguments import check_tensors
 from ..compiled import build
-from ..operator import Backend, Operator, Shape, register, run
+from ..operator import Backend, Operator, Shape, has_values, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_ms_deform_attn
 from .naive import naive_ms_deform_attn
@@ -101,7 +101,7 @@ register(
         backends={
             'cpu': Backend(cpu_ms_deform_attn, build.why_not),
             'triton': triton_backend('ms_deform_attn'),
-            'torch': Backend(grid_sample_ms_deform_attn),
+            'torch': Backend(grid_sample_ms_deform_attn, suits=has_values),
             'naive': Backend(naive_ms_deform_attn),
         },
         exportable=naive_ms_deform_attn,

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..numerics import wide_dtype
+from ..transforms import differentiable_once
 from .layout import check_levels
 
 
@@ -12,6 +13,8 @@ def grid_sample_ms_deform_attn(
 ) -> Tensor:
     """See `ms_deform_attn`. Waits for the device of `spatial_shapes`, since it cuts by sizes."""
     check_levels(spatial_shapes, value.shape[1])
+    inputs = (value, sampling_locations, attention_weights)
+    value, sampling_locations, attention_weights = differentiable_once('ms_deform_attn', *inputs)
     wide = wide_dtype(value.dtype)
     batch, _, heads, channels = value.shape
     sizes = spatial_shapes.tolist()

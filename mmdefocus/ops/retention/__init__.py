@@ -2,14 +2,17 @@
 
 from torch import Tensor
 
+from ..arguments import check_state
 from ..heads import check_heads, example_heads
+from ..numerics import wide_dtype
 from ..operator import Backend, Operator, register, run
 from ..triton_support import triton_backend
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
 from .parallel import dense_retention, parallel_retention
+from .state import final_state, read_state
 
-__all__ = ['retention']
+__all__ = ['retention', 'retention_with_state']
 
 
 def retention(
@@ -35,6 +38,44 @@ def retention(
     """
     check_heads(q, k, v, log_decay)
     return run('retention', backend, q, k, v, log_decay)
+
+
+def retention_with_state(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    log_decay: Tensor,
+    initial_state: Tensor | None = None,
+    *,
+    backend: str = 'auto',
+) -> tuple[Tensor, Tensor]:
+    """Runs `retention` after tokens that a state sums up, and returns the last state as well.
+
+    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. A sequence in pieces, each from the final state
+    of the one before, gives the values and, through the states, the gradients of the whole.
+
+    Args:
+        q: Queries, `(B, H, L, K)`.
+        k: Keys, `(B, H, L, K)`.
+        v: Values, `(B, H, L, V)`.
+        log_decay: λ per head, `(H,)`, negative; 0 is no decay.
+        initial_state: `(B, H, K, V)`, computed with in float32 (float64 for float64 values); None
+            is 0.
+        backend: A name of `available_backends()['retention']`, or 'auto'.
+
+    Returns:
+        y, `(B, H, L, V)` in the dtype of `v`, and the final state, `(B, H, K, V)` in float32
+        (float64 for float64 values).
+
+    Raises:
+        ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
+    """
+    y = retention(q, k, v, log_decay, backend=backend)
+    check_state(initial_state, (*q.shape[:2], q.shape[3], v.shape[3]), q)
+    if initial_state is None:
+        return y, final_state(k, v, log_decay, None)
+    state = initial_state.to(wide_dtype(v.dtype))
+    return read_state(y, q, log_decay, state), final_state(k, v, log_decay, state)
 
 
 def dense_is_cheaper(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> bool:
@@ -64,6 +105,7 @@ def flops(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> int:
 register(
     Operator(
         retention,
+        with_state=retention_with_state,
         backends={
             'triton': triton_backend('retention'),
             'parallel': Backend(parallel_retention, suits=dense_is_cheaper),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..custom_operator import custom_operator
-from ..numerics import decay, wide_dtype, without_autocast
+from ..numerics import causal_product, decay, wide_dtype, without_autocast
 from .parallel import dense_retention, dense_retention_backward
 
 CHUNK = 128
@@ -47,7 +47,8 @@ def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor
         q_c, k_c, v_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v))
         before, after = _distances(q_c.shape[2], rates)
         entry, leave = (decay(rates[:, None, None], x) for x in (before, after))
-        y[:, :, chunk] = dense_retention(q_c, k_c, v_c, rates) + (q_c * entry) @ state
+        within = dense_retention(q_c, k_c, v_c, rates, causal_product)
+        y[:, :, chunk] = within + (q_c * entry) @ state
         state = entry[:, -1:] * state + (k_c * leave).mT @ v_c
     return y, states
 

@@ -3,11 +3,15 @@
 The backward computes the scores again, so that nothing `(L, L)` is kept between the two.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..custom_operator import custom_operator
-from ..numerics import decay, wide_dtype, without_autocast
+from ..numerics import causal_product, decay, wide_dtype, without_autocast
+
+Product = Callable[[Tensor, Tensor], Tensor]
 
 
 def parallel_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
@@ -15,10 +19,12 @@ def parallel_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Te
     return _retention(q, k, v, log_decay)
 
 
-def dense_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
-    """Computes `(q kᵀ * decay) v` of tensors of one dtype."""
+def dense_retention(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, product: Product = torch.matmul
+) -> Tensor:
+    """Computes `(q kᵀ * decay) v` of tensors of one dtype, the last product with `product`."""
     _, decays = _decays(log_decay, q.shape[2])
-    return (q @ k.mT).mul_(decays).tril_() @ v
+    return product((q @ k.mT).mul_(decays).tril_(), v)
 
 
 def dense_retention_backward(
@@ -29,7 +35,7 @@ def dense_retention_backward(
     products = q @ k.mT
     dv = (products * decays).tril_().mT @ dy
     dproducts = (dy @ v.mT).mul_(decays).tril_()
-    dq, dk = dproducts @ k, dproducts.mT @ q
+    dq, dk = causal_product(dproducts, k), dproducts.mT @ q
     dlog_decay = products.mul_(dproducts).mul_(distance).sum((0, 2, 3))
     return dq, dk, dv, dlog_decay
 
@@ -48,8 +54,9 @@ def _decays(log_decay: Tensor, length: int) -> tuple[Tensor, Tensor]:
 @without_autocast
 def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
     dtype = wide_dtype(v.dtype)
-    y = dense_retention(*(x.to(dtype) for x in (q, k, v, log_decay)))
-    return torch.empty_like(v).copy_(y)
+    y = torch.empty_like(v)
+    q, k, v, rates = (x.to(dtype) for x in (q, k, v, log_decay))
+    return y.copy_(dense_retention(q, k, v, rates, causal_product))
 
 
 @without_autocast

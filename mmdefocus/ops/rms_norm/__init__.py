@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..arguments import check_tensors
+from ..arguments import check_eps, check_tensors
 from ..compiled import build
 from ..operator import Backend, Operator, Shape, no_flops, register, run
 from .cpu import cpu_rms_norm
@@ -32,6 +32,7 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-5, *, backend: str = 'au
         ValueError: If shapes or devices do not fit, or the backend cannot run.
     """
     check_tensors({'x': x, 'weight': weight}, DIMENSIONS)
+    check_eps(eps)
     return run('rms_norm', backend, x, weight, eps)
 
 

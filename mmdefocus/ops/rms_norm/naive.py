@@ -3,7 +3,12 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..numerics import wide_dtype
+
 
 def naive_rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     """See `rms_norm`. One kernel on a GPU; on a CPU torch composes it of several."""
-    return F.rms_norm(x, weight.shape, weight, eps)
+    if weight.dtype == x.dtype:
+        return F.rms_norm(x, weight.shape, weight, eps)
+    dtype = wide_dtype(x.dtype)
+    return F.rms_norm(x.to(dtype), weight.shape, weight.to(dtype), eps).to(x.dtype)

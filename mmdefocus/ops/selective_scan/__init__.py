@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_tensors
+from ..arguments import check_state, check_tensors
 from ..compiled import build
 from ..numerics import wide_dtype
 from ..operator import Backend, Operator, Shape, register, run
@@ -15,7 +15,7 @@ from .naive import naive_selective_scan
 from .pytorch import pytorch_selective_scan
 from .recurrent import recurrent_selective_scan
 
-__all__ = ['selective_scan']
+__all__ = ['selective_scan', 'selective_scan_with_state']
 
 DIMENSIONS = {'u': 'BDL', 'delta': 'BDL', 'A': 'DN', 'B': 'BNL', 'C': 'BNL'}
 
@@ -47,7 +47,48 @@ def selective_scan(
     return run('selective_scan', backend, u, delta, A, B, C)
 
 
-def flops(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> int:
+def selective_scan_with_state(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    initial_state: Tensor | None = None,
+    *,
+    backend: str = 'auto',
+) -> tuple[Tensor, Tensor]:
+    """Runs `selective_scan` from `h_0 = initial_state`, and returns the last state as well.
+
+    A sequence in pieces, each from the final state of the one before, gives the values and, through
+    the states, the gradients of the whole.
+
+    Args:
+        u: Input, `(B, D, L)`.
+        delta: Time steps, `(B, D, L)`, positive.
+        A: Decay rates per channel and state, `(D, N)`, negative.
+        B: Input projections, `(B, N, L)`.
+        C: Output projections, `(B, N, L)`.
+        initial_state: `(B, D, N)`, computed with in float32 (float64 for float64 u); None is 0.
+        backend: A name of `available_backends()['selective_scan']`, or 'auto'; 'mamba_ssm' has no
+            state.
+
+    Returns:
+        y, `(B, D, L)` in the dtype of `u`, and the final state, `(B, D, N)` in float32 (float64 for
+        float64 u).
+
+    Raises:
+        ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
+    """
+    check_tensors({'u': u, 'delta': delta, 'A': A, 'B': B, 'C': C}, DIMENSIONS)
+    shape, dtype = (u.shape[0], *A.shape), wide_dtype(u.dtype)
+    check_state(initial_state, shape, u)
+    state = u.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    return run('selective_scan', backend, u, delta, A, B, C, state)
+
+
+def flops(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> int:
     """Returns `B L D (7 N + 1)` for u `(B, D, L)` and A `(D, N)`.
 
     Per state: `exp(Δ A)` 2, `B (Δ u)` 1, the recurrence 2, `y += C h` 2; per channel: `Δ u` 1.
@@ -69,10 +110,13 @@ def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
 register(
     Operator(
         selective_scan,
+        with_state=selective_scan_with_state,
         backends={
             'cpu': Backend(cpu_selective_scan, build.why_not),
             'triton': triton_backend('selective_scan'),
-            'mamba_ssm': Backend(mamba_ssm.mamba_ssm_selective_scan, mamba_ssm.why_not),
+            'mamba_ssm': Backend(
+                mamba_ssm.mamba_ssm_selective_scan, mamba_ssm.why_not, suits=mamba_ssm.suits
+            ),
             'torch': Backend(pytorch_selective_scan),
             'naive': Backend(naive_selective_scan),
         },

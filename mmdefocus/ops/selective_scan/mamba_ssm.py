@@ -2,7 +2,7 @@
 
 Only its compiled module `selective_scan_cuda` is used: the package itself does not import without
 others. It wants `(B, D, L)` in memory, float32 rates and one dtype for the rest, so u, delta, B and
-C are copied; it takes at most 256 states, and no float64.
+C are copied; it takes at most 256 states, no float64, and always begins at a state of 0.
 """
 
 import functools
@@ -40,12 +40,25 @@ def why_not(device: torch.device) -> str | None:
     return module if isinstance(module, str) else None
 
 
-def mamba_ssm_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+def suits(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> bool:
+    """Tells whether there is no initial state."""
+    return state is None
+
+
+def mamba_ssm_selective_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> Tensor:
     """See `selective_scan`.
 
     Raises:
-        ValueError: If u is float64 or there are more than 256 states.
+        ValueError: If u is float64, there are more than 256 states, or an initial one is given.
     """
+    if state is not None:
+        raise ValueError(
+            "initial_state: the backend 'mamba_ssm' takes and returns none, use 'torch' or 'triton'"
+        )
     if u.dtype == torch.float64:
         raise ValueError("u: the backend 'mamba_ssm' has no float64, use 'torch' or 'triton'")
     if A.shape[1] > MAX_STATES:

@@ -11,15 +11,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..numerics import wide_dtype, without_autocast
+from ..operator import Outputs
+from ..transforms import Once
 
 
 @without_autocast
-def pytorch_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+def pytorch_selective_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> Outputs:
     """See `selective_scan`."""
-    return _ChunkedScan.apply(u, delta, A, B, C)
+    y, final = _ChunkedScan.apply(u, delta, A, B, C, state)
+    return y if state is None else (y, final)
 
 
 def _chunks(length: int) -> list[slice]:
@@ -53,10 +57,20 @@ def _chunk_states(
 
 class _ChunkedScan(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    def forward(
+        ctx: Any,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        initial: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         dtype = wide_dtype(u.dtype)
         rates = A.to(dtype)
         state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
+        if initial is not None:
+            state.copy_(initial)
         chunks = _chunks(u.shape[2])
         before = state.new_empty(len(chunks), *state.shape)  # the state before each chunk
         y = torch.empty_like(u)
@@ -67,24 +81,36 @@ class _ChunkedScan(torch.autograd.Function):
             state = states[-1].clone()
             y[..., chunk] = (states @ C_c.unsqueeze(-1)).squeeze(-1).permute(1, 2, 0)
         ctx.save_for_backward(u, delta, A, B, C, before)
-        return y
+        return y, state
 
     @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
-        return _backward(dy, *ctx.saved_tensors)
+    def backward(ctx: Any, dy: Tensor, dfinal: Tensor) -> tuple[Tensor | None, ...]:
+        *gradients, dinitial = Once.apply(
+            'selective_scan', _backward, dy, dfinal, *ctx.saved_tensors
+        )
+        return *gradients, dinitial if ctx.needs_input_grad[5] else None
 
 
 @without_autocast
 def _backward(
-    dy: Tensor, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, before: Tensor
+    dy: Tensor,
+    dfinal: Tensor,
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    before: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Returns the gradients of u, delta, A, B and C; `before` holds the states between chunks."""
+    """Returns the gradients of u, delta, A, B, C and the initial state.
+
+    `before` holds the states between chunks.
+    """
     dtype = before.dtype
     rates = A.to(dtype)
     du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
     dA = torch.zeros_like(rates)
-    carry = before.new_zeros(before.shape[1:])  # gradient that later chunks send to the state
+    carry = dfinal  # gradient that later chunks send to the state
     for index, chunk in reversed(list(enumerate(_chunks(u.shape[2])))):
         u_c, delta_c, B_c, C_c = (_time_first(x, chunk, dtype) for x in (u, delta, B, C))
         dy_c = _time_first(dy, chunk, dtype)
@@ -108,4 +134,4 @@ def _backward(
 
         for grad, part in ((du, dinput * delta_c), (ddelta, ddelta_c), (dB, dB_c), (dC, dC_c)):
             grad[..., chunk] = part.permute(1, 2, 0)
-    return du, ddelta, dA.to(A.dtype), dB, dC
+    return du, ddelta, dA.to(A.dtype), dB, dC, carry

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..custom_operator import custom_operator
 from ..numerics import empty_by_token, wide_dtype
+from ..operator import Outputs
 from ..triton_support import cdiv
 from . import triton_kernels
 from .triton_kernels import carry_states, scan, scan_backward, scan_from_zero
@@ -25,23 +26,35 @@ PROGRAMS = 1024  # of the backward, before the sequence is cut
 MIN_SEGMENT = 64  # tokens
 
 
-def triton_selective_scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+def triton_selective_scan(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> Outputs:
     """See `selective_scan`."""
-    y, _ = _scan(u, delta, A, B, C)
-    return y
+    y, final, _ = _scan(u, delta, A, B, C, state)
+    return y if state is None else (y, final)
 
 
-def _outputs(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    kept_shape = (u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape)
-    return empty_by_token(u), u.new_empty(kept_shape, dtype=wide_dtype(u.dtype))
+def _outputs(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    kept = u.new_empty(u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape, dtype=wide_dtype(u.dtype))
+    final = u.new_empty(0) if state is None else empty_by_token(state)
+    return empty_by_token(u), final, kept
 
 
-def _forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns y and the states before the chunks, `(B, chunks, D, N)`."""
+def _forward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns y, the final state and the states before the chunks, `(B, chunks, D, N)`.
+
+    Without an initial state there is no final one.
+    """
     batch, channels, length = u.shape
     segment, segments = _segments(u, A)
-    y, kept = _outputs(u, delta, A, B, C)
+    y, final, kept = _outputs(u, delta, A, B, C, state)
     starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
+    if state is not None:
+        starts[:, 0] = state
     with torch.cuda.device_of(u):
         if segments > 1:
             _carried(starts, u, B, delta, A, segment, reverse=False)
@@ -49,41 +62,58 @@ def _forward(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> tuple
             *(u, delta, A, B, C, starts, y, kept),
             *(length, channels, A.shape[1], segment, kept.shape[1]),
             *(s for x in (u, delta, A, B, C, starts, y) for s in x.stride()),
+            KEEP_END=state is not None,
             BLOCK_N=triton.next_power_of_2(A.shape[1]),
             BLOCK_D=LANES,
             num_warps=1,
         )
-    return y, kept
+    if state is not None:
+        final.copy_(starts[:, -1])
+    return y, final, kept
 
 
 def _backward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, kept: Tensor, dy: Tensor
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None,
+    kept: Tensor,
+    dy: Tensor | None,
+    dfinal: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    (batch, channels, length), state = u.shape, A.shape[1]
+    (batch, channels, length), states = u.shape, A.shape[1]
     segment, segments = _segments(u, A)
-    width, block = _tile(state)
+    width, block = _tile(states)
     blocks = cdiv(channels, block)
     du, ddelta = empty_by_token(u), empty_by_token(delta)
-    ends = kept.new_zeros(batch, segments, state, channels).mT
-    dA = kept.new_empty(batch * segments, channels, state)
-    dB, dC = (kept.new_empty(blocks, batch, length, state) for _ in range(2))
+    ends = kept.new_zeros(batch, segments, states, channels).mT
+    if dfinal is not None:
+        ends[:, -1] = dfinal
+    if dy is None:
+        dy = torch.zeros_like(u)
+    dA = kept.new_empty(batch * segments, channels, states)
+    dB, dC = (kept.new_empty(blocks, batch, length, states) for _ in range(2))
     with torch.cuda.device_of(u):
         if segments > 1:
             _carried(ends, dy, C, delta, A, segment, reverse=True)
         scan_backward[blocks, segments, batch](
             *(u, delta, A, B, C, dy, kept, ends, du, ddelta, dA, dB, dC),
-            *(length, channels, state, segment, kept.shape[1]),
+            *(length, channels, states, segment, kept.shape[1]),
             *(s for x in (u, delta, A, B, C, dy, ends, du, ddelta) for s in x.stride()),
+            KEEP_END=state is not None,
             BLOCK_D=block,
             BLOCK_N=width,
             num_warps=WARPS,
         )
     dA, dB, dC = (partial.sum(0).to(x.dtype) for partial, x in ((dA, A), (dB, B), (dC, C)))
-    return du, ddelta, dA, dB.mT, dC.mT
+    dstate = u.new_empty(0) if state is None else empty_by_token(state).copy_(ends[:, 0])
+    return du, ddelta, dA, dB.mT, dC.mT, dstate
 
 
 _scan = custom_operator(
-    'selective_scan_triton', _forward, _backward, _outputs, kept=1, empty=empty_by_token
+    'selective_scan_triton', _forward, _backward, _outputs, results=2, kept=1, empty=empty_by_token
 )
 
 
@@ -93,7 +123,7 @@ def _carried(
     """Fills in the state before each segment or, in reverse, the gradient after it.
 
     Args:
-        states: `(B, S, D, N)`, the result.
+        states: `(B, S, D, N)`, the result; holds the first one carried already.
         x: u, or in reverse the gradient of y.
         weight: B, or in reverse C.
         delta: Time steps, `(B, D, L)`.

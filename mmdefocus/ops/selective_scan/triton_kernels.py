@@ -66,6 +66,7 @@ def carry_states(
     """Turns the ends of segments that began at 0 into the true states between them.
 
     Writes the state before each segment or, in reverse, after it; `states` is laid out as `ends`.
+    The first that is carried is there already.
     """
     wide = ends.dtype.element_ty
     n = tl.arange(0, BLOCK_N)[:, None]
@@ -73,7 +74,8 @@ def carry_states(
     b = tl.program_id(1).to(tl.int64)
     inside = (d < D) & (n < N)
     rates = tl.load(A + d * A_d + n * A_n, inside, 0).to(wide) * LOG2_E
-    h = tl.zeros((BLOCK_N, BLOCK_D), wide)
+    first = S - 1 if REVERSE else 0
+    h = tl.load(states + b * ends_b + first * ends_s + d * ends_d + n * ends_n, inside, 0)
     for done in range(S):
         s = S - 1 - done if REVERSE else done
         place = b * ends_b + s * ends_s + d * ends_d + n * ends_n
@@ -88,9 +90,12 @@ def scan(
     L, D, N, segment, chunks,
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     starts_b, starts_s, starts_d, starts_n, y_b, y_d, y_l,
-    BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+    KEEP_END: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """Scans each segment from its state in `starts`; keeps the state before each chunk."""
+    """Scans each segment from its state in `starts`; keeps the state before each chunk.
+
+    To keep the end, the state after the segment takes the place of the one before it.
+    """
     wide = kept.dtype.element_ty
     n = tl.arange(0, BLOCK_N)[:, None]
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
@@ -103,7 +108,8 @@ def scan(
     B += b * B_b + n * B_n
     C += b * C_b + n * C_n
     y += b * y_b + d * y_d
-    h = tl.load(starts + b * starts_b + s * starts_s + d * starts_d + n * starts_n, inside, 0)
+    starts += b * starts_b + s * starts_s + d * starts_d + n * starts_n
+    h = tl.load(starts, inside, 0)
     for start in range(s * segment, tl.minimum((s + 1) * segment, L), CHUNK):
         tl.store(kept + (b * chunks + start // CHUNK) * D * N + d * N + n, h, inside)
         for i in tl.static_range(CHUNK):
@@ -115,6 +121,8 @@ def scan(
             h = tl.exp2(delta_t * rates) * h + delta_t * u_t * B_t
             y_t = tl.sum(h * C_t, 0, keep_dims=True)
             tl.store(y + t * y_l, y_t, (t < L) & (d < D))
+    if KEEP_END:
+        tl.store(starts, h, inside)
 
 
 @triton.jit
@@ -124,12 +132,13 @@ def scan_backward(
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     dy_b, dy_d, dy_l, ends_b, ends_s, ends_d, ends_n,
     du_b, du_d, du_l, ddelta_b, ddelta_d, ddelta_l,
-    BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    KEEP_END: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Goes back through each segment from the gradient in `ends`, half a chunk at a time.
 
     The states in a half are computed again from the kept one and held in registers. Writes partial
-    sums, dA `(B S, D, N)` of a segment, dB and dC `(blocks of D, B, L, N)` of a block.
+    sums, dA `(B S, D, N)` of a segment, dB and dC `(blocks of D, B, L, N)` of a block. To keep the
+    end, the gradient before the segment takes the place of the one after it.
     """
     wide = kept.dtype.element_ty
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)[:, None]
@@ -149,7 +158,8 @@ def scan_backward(
     dB += (tl.program_id(0) * tl.num_programs(2) + b) * L * N + n
     dC += (tl.program_id(0) * tl.num_programs(2) + b) * L * N + n
     kept += b * chunks * D * N + d * N + n
-    carry = tl.load(ends + b * ends_b + s * ends_s + d * ends_d + n * ends_n, in_d & in_n, 0)
+    ends += b * ends_b + s * ends_s + d * ends_d + n * ends_n
+    carry = tl.load(ends, in_d & in_n, 0)
     sum_dA = tl.zeros((BLOCK_D, BLOCK_N), wide)
     first_half = s * (segment // HALF)
     stop_half = tl.cdiv(tl.minimum((s + 1) * segment, L), HALF)
@@ -192,3 +202,5 @@ def scan_backward(
             sum_dA += delta_t * dexponent
     place = (b * tl.num_programs(1) + s) * D * N + d * N + n
     tl.store(dA + place, sum_dA, in_d & in_n)
+    if KEEP_END:
+        tl.store(ends, carry, in_d & in_n)

@@ -110,24 +110,26 @@ struct Backward {
     extern "C" void gated_selective_scan_forward_##SUFFIX(                               \
         const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta,          \
         const T* delta_bias, const T* A, const StridedTensor* B, const StridedTensor* C, \
-        const T* skip, const StridedTensor* z, double eps, const StridedTensor* out,     \
-        const StridedTensor* y, Row<T>* kept) {                                          \
+        const T* skip, const StridedTensor* z, double eps, const T* initial,             \
+        const StridedTensor* out, const StridedTensor* y, T* final, Row<T>* kept) {      \
         const Inputs<T> in{*u, *delta, delta_bias, A, *B, *C};                           \
+        const Ends<T> ends{initial, final};                                              \
         const Epilogue<T> epilogue{*u, *z, *y, skip, T(eps)};                            \
         for_each_groups(*sizes, [&](const Groups& groups) {                              \
             Forward<T> output{epilogue, *out, std::vector<T>(sizes->chunk)};             \
-            Scan<T>(*sizes, in, kept, groups).forward(output);                           \
+            Scan<T>(*sizes, in, ends, kept, groups).forward(output);                     \
         });                                                                              \
     }                                                                                    \
     extern "C" void gated_selective_scan_backward_##SUFFIX(                              \
         const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta,          \
         const T* delta_bias, const T* A, const StridedTensor* B, const StridedTensor* C, \
         const T* skip, const StridedTensor* z, double eps, const StridedTensor* dout,    \
-        const StridedTensor* y, Row<T>* kept, const StridedTensor* du,                   \
+        const T* dfinal, const StridedTensor* y, Row<T>* kept, const StridedTensor* du,  \
         const StridedTensor* ddelta, T* ddelta_bias, T* dA, T* dB, T* dC, T* dskip,      \
-        const StridedTensor* dz) {                                                       \
+        const StridedTensor* dz, T* dinitial) {                                          \
         const Inputs<T> in{*u, *delta, delta_bias, A, *B, *C};                           \
         const Epilogue<T> epilogue{*u, *z, *y, skip, T(eps)};                            \
+        const Ends<T> ends{dfinal, dinitial};                                            \
         const Gradients<T> grad{*du, *ddelta, ddelta_bias, dA, dB, dC};                  \
         for_each_groups(*sizes, [&](const Groups& groups) {                              \
             Backward<T> output{epilogue,                                                 \
@@ -137,7 +139,7 @@ struct Backward {
                                dskip,                                                    \
                                std::vector<T>(sizes->chunk),                             \
                                std::vector<Row<T>>(sizes->chunk)};                       \
-            Scan<T>(*sizes, in, kept, groups).backward(output, grad);                    \
+            Scan<T>(*sizes, in, ends, kept, groups).backward(output, grad);              \
         });                                                                              \
     }
 

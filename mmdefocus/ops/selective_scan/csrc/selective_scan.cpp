@@ -25,24 +25,28 @@ struct Result {
 
 }  // namespace
 
-#define MMDEFOCUS_SCAN(T, SUFFIX)                                                               \
-    extern "C" void selective_scan_forward_##SUFFIX(                                            \
-        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,     \
-        const StridedTensor* B, const StridedTensor* C, const StridedTensor* y, Row<T>* kept) { \
-        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                     \
-        for_each_groups(*sizes, [&](const Groups& groups) {                                     \
-            Scan<T>(*sizes, in, kept, groups).forward(Result<T>{*y});                           \
-        });                                                                                     \
-    }                                                                                           \
-    extern "C" void selective_scan_backward_##SUFFIX(                                           \
-        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,     \
-        const StridedTensor* B, const StridedTensor* C, const StridedTensor* dy, Row<T>* kept,  \
-        const StridedTensor* du, const StridedTensor* ddelta, T* dA, T* dB, T* dC) {            \
-        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                     \
-        const Gradients<T> grad{*du, *ddelta, nullptr, dA, dB, dC};                             \
-        for_each_groups(*sizes, [&](const Groups& groups) {                                     \
-            Scan<T>(*sizes, in, kept, groups).backward(Result<T>{*dy}, grad);                   \
-        });                                                                                     \
+#define MMDEFOCUS_SCAN(T, SUFFIX)                                                                 \
+    extern "C" void selective_scan_forward_##SUFFIX(                                              \
+        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,       \
+        const StridedTensor* B, const StridedTensor* C, const T* initial, const StridedTensor* y, \
+        T* final, Row<T>* kept) {                                                                 \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                       \
+        const Ends<T> ends{initial, final};                                                       \
+        for_each_groups(*sizes, [&](const Groups& groups) {                                       \
+            Scan<T>(*sizes, in, ends, kept, groups).forward(Result<T>{*y});                       \
+        });                                                                                       \
+    }                                                                                             \
+    extern "C" void selective_scan_backward_##SUFFIX(                                             \
+        const Sizes* sizes, const StridedTensor* u, const StridedTensor* delta, const T* A,       \
+        const StridedTensor* B, const StridedTensor* C, const StridedTensor* dy, const T* dfinal, \
+        Row<T>* kept, const StridedTensor* du, const StridedTensor* ddelta, T* dA, T* dB, T* dC,  \
+        T* dinitial) {                                                                            \
+        const Inputs<T> in{*u, *delta, nullptr, A, *B, *C};                                       \
+        const Ends<T> ends{dfinal, dinitial};                                                     \
+        const Gradients<T> grad{*du, *ddelta, nullptr, dA, dB, dC};                               \
+        for_each_groups(*sizes, [&](const Groups& groups) {                                       \
+            Scan<T>(*sizes, in, ends, kept, groups).backward(Result<T>{*dy}, grad);               \
+        });                                                                                       \
     }
 
 MMDEFOCUS_SCAN(float, float)
