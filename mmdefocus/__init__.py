@@ -2,9 +2,13 @@
 
 This module stays light, so that `import mmdefocus.ops` needs nothing but torch. Configs register
 the models, hooks and transforms by importing `mmdefocus.models`, `mmdefocus.engine` and
-`mmdefocus.datasets`.
+`mmdefocus.datasets`. An mmcv that was installed without its compiled operators finds replacements
+here, see `mmcv_ext`.
 """
 
+from .mmcv_ext.importer import register
 from .version import __version__
 
 __all__ = ['__version__']
+
+register()

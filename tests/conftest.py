@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
+import mmdefocus  # noqa: F401  mmpretrain may need the operators of mmcv that it supplies
+
 
 def load_exploits():
     path = Path(__file__).parent / 'data' / 'exploits.py'

@@ -35,7 +35,20 @@ def test_metadata_names_version_license_and_requirements(package):
     assert (header['Name'], header['Version']) == ('mmdefocus', __version__)
     assert header['License-Expression'] == 'Apache-2.0'
     assert header['Requires-Python'] == '>=3.10'
-    assert 'torch' in header.get_all('Requires-Dist')
+    needed = {line for line in header.get_all('Requires-Dist') if 'extra ==' not in line}
+    assert needed == {'torch', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
+    assert set(header.get_all('Provides-Extra')) == {'mmcv', 'onnx', 'stream', 'tests', 'docs'}
+
+
+def test_a_backbone_needs_torch_and_mmengine_alone():
+    absent = ('cv2', 'mmcv', 'mmdet', 'mmpretrain', 'onnx', 'scipy', 'sklearn', 'torchvision')
+    code = (
+        f'import sys; sys.modules.update(dict.fromkeys({absent}))\n'
+        'import torch; from mmdefocus.models.backbones import DefocusMamba\n'
+        "print(*DefocusMamba('tiny', img_size=32)(torch.ones(1, 3, 32, 32))[0].shape)"
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == ['1', '192'], done.stderr
 
 
 def test_mim_finds_every_config_of_the_model_index(package):

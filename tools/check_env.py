@@ -12,11 +12,10 @@ from packaging.version import Version
 from rich.console import Console
 from rich.table import Table
 
-PACKAGES = ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain', 'mmdefocus')
+# mmdefocus comes first, because mmpretrain reads operators of mmcv, which mmdefocus may supply
+PACKAGES = ('mmdefocus', 'torch', 'torchvision', 'mmengine', 'mmcv', 'mmdet', 'mmpretrain')
 COMPILERS = ('c++', 'g++', 'clang++')
-BUILD_MMCV = (
-    'install torch first, then: pip install --no-build-isolation --force-reinstall onedl-mmcv'
-)
+BUILD_MMCV = 'make setup MMCV_OPS=1 builds them'
 
 
 class Finding(NamedTuple):
@@ -62,15 +61,20 @@ def check_package(name: str, owners: dict[str, list[str]]) -> Finding:
 
 
 def check_mmcv_ops() -> Finding:
-    """Reports whether mmcv has its compiled operators, and whether they load."""
+    """Reports who supplies the operators of mmcv, and whether they load."""
     try:
-        importlib.import_module('mmcv._ext')
+        extension = importlib.import_module('mmcv._ext')
     except ModuleNotFoundError:
-        return Finding('mmcv ops', 'missing', f'mmcv was built without its operators; {BUILD_MMCV}')
+        reason = f'mmcv was built without its operators, and mmdefocus is not there; {BUILD_MMCV}'
+        return Finding('mmcv ops', 'missing', reason)
     except Exception as error:  # an operator library of another torch may raise anything
         reason = str(error).partition('\n')[0]
         return Finding('mmcv ops', 'broken', f'they do not load ({reason}); {BUILD_MMCV}')
-    return Finding('mmcv ops', 'compiled')
+    if not hasattr(extension, 'REPLACED'):
+        return Finding('mmcv ops', 'compiled')
+    return Finding(
+        'mmcv ops', f'from mmdefocus: {", ".join(extension.REPLACED)}; for others, {BUILD_MMCV}'
+    )
 
 
 def check_checkpoints(owners: dict[str, list[str]]) -> Finding | None:

@@ -30,6 +30,7 @@ DETECTOR = 'configs/digits/dino_defocus-mamba-digits.py'
 OUT = Path('work_dirs/demo')
 STEPS_FILE = OUT / 'steps.json'
 SUMMARY_FILE = OUT / 'summary.json'
+SETUP_FILE = Path(sys.prefix, 'setup.tsv')  # written by make setup
 
 NUM_PICTURES = 3
 SCENES_PER_PICTURE = (3, 2)  # rows, columns
@@ -75,6 +76,7 @@ def main(args: Namespace) -> None:
     summary = dict(
         top1=read_json(metrics_file(classifier))['accuracy/top1'],
         mAP=read_json(metrics_file(detector))['coco/bbox_mAP'],
+        setup=read_setup(),
         seconds=dict(seconds, total=round(sum(seconds.values()), 1)),
     )
     pictures = draw_detections(detector)
@@ -209,11 +211,27 @@ def report(summary: dict, pictures: list[Path]) -> None:
     table.add_row('classifier, top-1', f'{summary["top1"]:.2f} %')
     table.add_row('detector, COCO mAP', f'{summary["mAP"]:.3f}')
     table.add_section()
+    for name, (seconds, megabytes) in summary['setup'].items():
+        table.add_row(name, f'{minutes(seconds)}, {megabytes} MB downloaded')
+    table.add_section()
     for step, seconds in summary['seconds'].items():
-        table.add_row(step, f'{seconds:.0f} s')
+        table.add_row(step, minutes(seconds))
     print()
     make_console().print(table)
     print(f'summary: {SUMMARY_FILE}', f'pictures: {", ".join(map(str, pictures))}', sep='\n')
+
+
+def minutes(seconds: float) -> str:
+    """Returns a duration such as `3:05 minutes`."""
+    whole, rest = divmod(round(seconds), 60)
+    return f'{whole}:{rest:02d} minutes'
+
+
+def read_setup() -> dict[str, tuple[int, int]]:
+    """Returns seconds and megabytes of each step of `make setup`, if that made the environment."""
+    lines = SETUP_FILE.read_text().splitlines() if SETUP_FILE.exists() else []
+    rows = (line.split('\t') for line in lines)
+    return {f'setup {name}': (int(seconds), int(size)) for name, seconds, size in rows}
 
 
 def read_json(path: Path) -> dict | list:

@@ -1,5 +1,6 @@
 """Predictions in a few lines, where users of OpenMMLab look for them."""
 
 from .inference import Classifier, Detector, Predictor, build_predictor
+from .zero_shot import ZeroShotClassifier
 
-__all__ = ['Classifier', 'Detector', 'Predictor', 'build_predictor']
+__all__ = ['Classifier', 'Detector', 'Predictor', 'ZeroShotClassifier', 'build_predictor']

@@ -24,6 +24,7 @@ from ..models.build import build_model
 from ..utils.errors import InputError
 
 TOP = 5
+OF_THE_TRUTH = ('LoadAnnotations', 'TokenizeCaption')  # steps that read what is to be predicted
 
 
 class Predictor(ABC):
@@ -178,4 +179,4 @@ def _split_pipeline(cfg: Config) -> tuple[LoadImage, Compose]:
     given = ('to_float32', 'color_type', 'imdecode_backend', 'backend_args')
     loader = LoadImage(**{key: steps[first][key] for key in given if key in steps[first]})
     later = zip(steps[first + 1 :], names[first + 1 :], strict=True)
-    return loader, Compose([step for step, name in later if name != 'LoadAnnotations'])
+    return loader, Compose([step for step, name in later if name not in OF_THE_TRUTH])

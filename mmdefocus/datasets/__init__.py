@@ -3,8 +3,9 @@
 from importlib.util import find_spec
 
 from . import transforms
+from .pairs import ImageTextPairs, ImageTextShards
 
-__all__ = ['transforms']
+__all__ = ['ImageTextPairs', 'ImageTextShards', 'transforms']
 
 if find_spec('mmdet') is not None:
     from .coco import CocoByName

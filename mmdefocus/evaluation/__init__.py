@@ -2,7 +2,10 @@
 
 from importlib.util import find_spec
 
-__all__ = []
+from .image_text_recall import ImageTextRecall
+from .zero_shot import ZeroShotAccuracy, ZeroShotHook
+
+__all__ = ['ImageTextRecall', 'ZeroShotAccuracy', 'ZeroShotHook']
 
 if find_spec('mmdet') is not None:
     from .coco_metric import CocoMetricByName

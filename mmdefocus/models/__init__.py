@@ -1,4 +1,4 @@
-"""Layers, mixers, backbones, necks, heads and detectors.
+"""Layers, mixers, backbones, necks, heads, detectors, and CLIP.
 
 Backbones and necks need MMEngine only; the classification head is MMPretrain's, the detector
 MMDetection's, and they are registered where those are installed.
@@ -10,10 +10,24 @@ from . import backbones
 from .backbones import *
 from .encoder import SequenceEncoder
 from .layers import LN2d
+from .losses import SigmoidContrastiveLoss, SoftmaxContrastiveLoss
+from .multimodal import DefocusCLIP, OpenCLIPText, OpenCLIPViT, SequenceText
 from .necks import SimpleFPN
 from .stream import ImageStream
 
-__all__ = [*backbones.__all__, 'ImageStream', 'LN2d', 'SequenceEncoder', 'SimpleFPN']
+__all__ = [
+    *backbones.__all__,
+    'DefocusCLIP',
+    'ImageStream',
+    'LN2d',
+    'OpenCLIPText',
+    'OpenCLIPViT',
+    'SequenceEncoder',
+    'SequenceText',
+    'SigmoidContrastiveLoss',
+    'SimpleFPN',
+    'SoftmaxContrastiveLoss',
+]
 
 if find_spec('mmpretrain') is not None:
     from .heads import DefocusClsHead

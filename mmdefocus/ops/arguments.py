@@ -51,6 +51,8 @@ def check_state(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> N
     """
     if state is None:
         return
+    if not isinstance(state, Tensor):
+        raise ValueError(f'initial_state: expected a tensor, got {type(state).__name__}')
     if state.shape != shape:
         raise ValueError(f'initial_state: expected {shape}, got {tuple(state.shape)}')
     _check_dtype('initial_state', state)

@@ -34,6 +34,6 @@ def test_results_of_the_paper_and_ours_have_columns_of_their_own(tool):
 
 def test_every_metafile_has_a_section(tool):
     page = tool.make_page(tool.ROOT)
-    for folder in ('imagenet', 'coco', 'ablations'):
+    for folder in ('imagenet', 'coco', 'clip', 'ablations'):
         assert f'## [configs/{folder}](../configs/{folder}/README.md)' in page
         assert (tool.ROOT / 'configs' / folder / 'README.md').is_file()

@@ -24,12 +24,14 @@ Results of the paper are quoted from it: **none is ours**, and a result of ours 
 where we have not trained a model to the end. Parameters include the auxiliary classifier. GFLOPs
 (two operations per multiplication with addition) and activations (what training keeps for one
 image, in float32) are counted, not timed, by `tools/analysis/model_summary.py`, at the resolution
-of training; of detectors they are those of backbone and neck at 800 x 1333.
+of training; of detectors they are those of backbone and neck at 800 x 1333, of CLIP those of the
+image tower.
 
 Names lead to configs: `mim search mmdefocus --config NAME` where the package is installed with
 `pip install .` (tried with openmim 0.3.9), and from the repository
 
 ```python
+import mmdefocus  # before OpenMMLab, see docs/installation.md
 from mmpretrain.apis.model import ModelHub
 
 ModelHub.register_model_index('model-index.yml', config_prefix='.')

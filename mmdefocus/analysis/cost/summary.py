@@ -16,7 +16,7 @@ from .flops import FusedAttention, count_operators
 
 # The parts that follow each other on shapes alone. What comes after them in a detector depends on
 # values.
-CHAIN = ('backbone', 'neck', 'head')
+CHAIN = ('vision_backbone', 'backbone', 'neck', 'head')
 DETECTOR_SHAPE = (800, 1333)
 
 
@@ -49,7 +49,7 @@ def default_shape(cfg: Config) -> tuple[int, int]:
     """Returns height and width of an image: 800 x 1333 for a detector, else what is trained."""
     if cfg.get('default_scope') == 'mmdet':
         return DETECTOR_SHAPE
-    side = cfg.model.backbone.get('img_size', 224)
+    side = (cfg.model.get('backbone') or cfg.model.vision_backbone).get('img_size', 224)
     return (side, side) if isinstance(side, int) else tuple(side)
 
 
@@ -57,7 +57,8 @@ def summarize(model: nn.Module, shape: tuple[int, int]) -> list[Part]:
     """Measures the parts of a model that `build_on_meta` has made.
 
     Args:
-        model: A classifier of MMPretrain or a detector of MMDetection.
+        model: A classifier of MMPretrain, a detector of MMDetection, or a `DefocusCLIP`, of which
+            the image tower alone is measured.
         shape: Height and width of the image in pixels.
 
     Returns:

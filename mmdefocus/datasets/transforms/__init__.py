@@ -3,9 +3,17 @@
 from importlib.util import find_spec
 
 from .load_image import LoadImage
+from .pairs import DecodeImage, PackPair, ResizeToSquare, TokenizeCaption
 from .write_on_clutter import WriteOnClutter
 
-__all__ = ['LoadImage', 'WriteOnClutter']
+__all__ = [
+    'DecodeImage',
+    'LoadImage',
+    'PackPair',
+    'ResizeToSquare',
+    'TokenizeCaption',
+    'WriteOnClutter',
+]
 
 if find_spec('mmdet') is not None:
     from .resize import ResizeToPixels

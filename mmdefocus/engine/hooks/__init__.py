@@ -9,6 +9,7 @@ from .finite_weights_hook import FiniteWeightsHook
 from .interim_checkpoint_hook import InterimCheckpointHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .over_focus_hook import OverFocusHook
+from .sample_order_hook import SampleOrderHook
 from .training_state_hook import TrainingStateHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 
@@ -22,6 +23,7 @@ __all__ = [
     'InterimCheckpointHook',
     'NonFiniteLossHook',
     'OverFocusHook',
+    'SampleOrderHook',
     'TrainingStateHook',
     'WholeCheckpointHook',
 ]

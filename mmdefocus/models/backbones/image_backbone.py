@@ -104,7 +104,7 @@ class ImageBackbone(SequenceEncoder):
         patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to)
         cls_token = nn.init.trunc_normal_(torch.empty(1, 1, embed_dims), std=0.02)
         super().__init__(
-            [self._make_block(embed_dims, filter, **settings) for _ in range(depth)],
+            [self.make_block(embed_dims, filter, **settings) for _ in range(depth)],
             nn.LayerNorm(embed_dims, eps=final_norm_eps),
             drop_path_rate,
             with_cp,
@@ -126,7 +126,7 @@ class ImageBackbone(SequenceEncoder):
         return nn.LayerNorm(embed_dims, eps=1e-6)
 
     @classmethod
-    def _make_block(
+    def make_block(
         cls, embed_dims: int, filter: Filter, feedforward_channels: int | None = None, **sizes: int
     ) -> Block:
         """Returns a block of the family, with an MLP if its architectures name the channels."""

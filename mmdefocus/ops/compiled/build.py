@@ -1,6 +1,7 @@
-"""Compiles the C++ sources of this package on first use, with the compiler of the machine.
+"""Has the C++ of this package as a library: one that came with it, or compiled on first use.
 
-The sources know nothing of torch, so a build takes a quarter of a minute. The library is cached
+A wheel may carry libraries, see `prebuilt.py`. Otherwise the compiler of the machine makes one. The
+sources know nothing of torch, so a build takes a quarter of a minute. The library is cached
 under a name made of the sources, the flags, the compiler and the instruction set that the compiler
 sees, so another CPU or another compiler on the same home directory gets one of its own.
 """
@@ -10,6 +11,7 @@ import functools
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from . import cache
+from . import cache, prebuilt
 from .cache import cache_folder as cache_folder
 from .compiler import BuildError, build_deadline, find_compiler, run
 
@@ -28,11 +30,11 @@ FLAGS = (
     '-std=c++17',
     '-O3',
     '-ffp-contract=fast',
-    '-march=native',
     '-fPIC',
     '-fopenmp',
     '-Wno-psabi',
 )
+NATIVE = '-march=native'
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,16 @@ def why_not(device: torch.device) -> str | None:
 
 
 def _load() -> ctypes.CDLL:
+    """Loads the library that came with the package, or else one made by this machine."""
+    if library := prebuilt.find():
+        try:
+            return _open(library)
+        except OSError as error:  # such as an OpenMP that is not the one of torch
+            logger.warning('the operators that came with the package do not load: %s', error)
+    return _load_compiled()
+
+
+def _load_compiled() -> ctypes.CDLL:
     """Loads the library from the first private folder that has it or takes it."""
     if os.name != 'posix':
         raise BuildError('compiled operators need Linux or macOS')
@@ -77,9 +89,9 @@ def _load() -> ctypes.CDLL:
 
 def _identity(compiler: list[str]) -> str:
     """Returns a name for what the compiler makes of the sources on this machine."""
-    probe = [*compiler, '-march=native', '-dM', '-E', '-x', 'c++', os.devnull]
+    probe = [*compiler, NATIVE, '-dM', '-E', '-x', 'c++', os.devnull]
     (macros,) = run([probe], build_deadline())
-    identity = hashlib.sha256('\n'.join([*compiler, *FLAGS]).encode() + macros)
+    identity = hashlib.sha256('\n'.join([*compiler, *FLAGS, NATIVE]).encode() + macros)
     for path in (*SOURCES, *sorted(HEADERS.glob('*.h'))):
         identity.update(path.read_bytes())
     return identity.hexdigest()[:16]
@@ -92,14 +104,24 @@ def _build(compiler: list[str], folder: Path, identity: str) -> Path:
         if found := cache.find(folder, identity):
             return found
         with tempfile.TemporaryDirectory(prefix=cache.PREFIX, dir=folder) as unfinished:
-            library = _compile(compiler, Path(unfinished), deadline)
+            library = compile_library(compiler, NATIVE, Path(unfinished), deadline)
             return cache.put(library, folder, identity)
 
 
-def _compile(compiler: list[str], folder: Path, deadline: float) -> Path:
-    """Compiles and links the sources in a folder; returns the library."""
+def compile_library(compiler: list[str], march: str, folder: Path, deadline: float) -> Path:
+    """Compiles and links the sources; returns the library.
+
+    Args:
+        compiler: The command and its first arguments.
+        march: The flag that names the instruction set.
+        folder: Where the library and its objects are written.
+        deadline: When to give up, in seconds of `time.monotonic`.
+
+    Raises:
+        BuildError: If it cannot be compiled, or not be loaded here.
+    """
     objects = [folder / f'{source.stem}.o' for source in SOURCES]
-    compile_one = [*compiler, *FLAGS, f'-I{HEADERS}', '-c']
+    compile_one = [*compiler, *FLAGS, march, f'-I{HEADERS}', '-c']
     pairs = zip(SOURCES, objects, strict=True)
     run([[*compile_one, source, '-o', compiled] for source, compiled in pairs], deadline)
     library = folder / 'operators.so'
@@ -111,6 +133,19 @@ def _compile(compiler: list[str], folder: Path, deadline: float) -> Path:
     except OSError:  # this compiler's OpenMP is not the one of torch
         _link_with_openmp(compiler, objects, library, deadline)
     return library
+
+
+def compile_all(folder: Path) -> None:
+    """Compiles the libraries that a wheel carries into a new folder; see `prebuilt.py`.
+
+    Raises:
+        BuildError: If one cannot be compiled.
+    """
+    folder.mkdir(parents=True)
+    for capability, march in prebuilt.MARCH.items():
+        with tempfile.TemporaryDirectory() as unfinished:
+            library = compile_library(find_compiler(), march, Path(unfinished), build_deadline())
+            shutil.copy(library, prebuilt.place(folder, capability))
 
 
 def _link_with_openmp(

@@ -18,6 +18,7 @@ DIMENSIONS = {
     'delta_bias': 'D',
     'initial_state': 'BDN',
 }
+OPTIONAL = ('delta_bias', 'initial_state')
 
 
 class GatedScan(NamedTuple):
@@ -47,9 +48,7 @@ class GatedScan(NamedTuple):
     def tensors(self) -> dict[str, Tensor]:
         """Returns the tensors that there are, by name."""
         fields = {name: getattr(self, name) for name in DIMENSIONS}
-        if fields['delta_bias'] is None:
-            del fields['delta_bias']
-        return fields
+        return {name: x for name, x in fields.items() if x is not None or name not in OPTIONAL}
 
     def check(self) -> None:
         """Checks the tensors against each other.

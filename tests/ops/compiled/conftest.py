@@ -2,18 +2,19 @@ from pathlib import Path
 
 import pytest
 
-from mmdefocus.ops.compiled import build
+from mmdefocus.ops.compiled import build, prebuilt
 
 SOURCE = 'extern "C" int answer() { return 42; }'
 
 
 @pytest.fixture
 def source(tmp_path, monkeypatch) -> Path:
-    """One small source instead of all, and an empty cache."""
+    """One small source instead of all, an empty cache, and nothing that came with the package."""
     path = tmp_path / 'answer.cpp'
     path.write_text(SOURCE)
     monkeypatch.setenv('MMDEFOCUS_CACHE', str(tmp_path / 'cache'))
     monkeypatch.setattr(build, 'SOURCES', (path,))
+    monkeypatch.setattr(prebuilt, 'FOLDER', tmp_path / 'none')
     monkeypatch.setattr('tempfile.tempdir', str(tmp_path))
     build.load_library.cache_clear()
     yield path

@@ -233,5 +233,5 @@ def test_nothing_is_built_twice(library, load, monkeypatch):
     def refuse(*arguments):
         raise AssertionError('compiles')
 
-    monkeypatch.setattr(build, '_compile', refuse)
+    monkeypatch.setattr(build, 'compile_library', refuse)
     assert load().answer() == 42

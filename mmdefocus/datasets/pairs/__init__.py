@@ -1,0 +1,6 @@
+"""Pairs of an image and its caption."""
+
+from .lists import ImageTextPairs
+from .shards import ImageTextShards
+
+__all__ = ['ImageTextPairs', 'ImageTextShards']

@@ -1,0 +1,32 @@
+"""Pictures with captions beside them."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+SIDE = 144  # pixels of the shorter side of the image
+LINE = 18  # pixels from one line of text to the next
+TEXT_WIDTH = 330
+
+
+def with_captions(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
+    """Returns an image, enlarged or reduced, with lines of text to its right.
+
+    Args:
+        image: BGR uint8 `(H, W, 3)`.
+        lines: Texts; what is not ASCII is shown as `?`, which is all that OpenCV can write.
+
+    Returns:
+        BGR uint8, at least as high as the lines.
+    """
+    factor = SIDE / min(image.shape[:2])
+    left = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+    height = max(len(left), LINE * (len(lines) + 1))
+    picture = np.full((height, left.shape[1] + TEXT_WIDTH, 3), 255, np.uint8)
+    picture[: len(left), : left.shape[1]] = left
+    for number, line in enumerate(lines, 1):
+        text = line.encode('ascii', 'replace').decode()
+        place = (left.shape[1] + 8, LINE * number)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return picture

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# step.sh VENV TITLE COMMAND …: a step of make setup. Shows its title, how long it took and what pip
+# downloaded, by the log that pip writes, and adds all three to VENV/setup.tsv, which the demo shows.
+set -euo pipefail
+venv=$1 title=$2 log=$1/pip.log
+shift 2
+echo "$title"
+rm -f "$log"
+SECONDS=0
+"$@"
+touch "$log"
+awk -v title="$title" -v seconds="$SECONDS" -v table="$venv/setup.tsv" '
+/ Downloading .* \([0-9.]+ [kMG]B\)$/ {
+    unit = substr($NF, 1, 1)
+    megabytes += substr($(NF - 1), 2) * (unit == "k" ? 0.001 : unit == "G" ? 1000 : 1)
+}
+END {
+    printf "      %d:%02d minutes, %.0f MB downloaded\n", seconds / 60, seconds % 60, megabytes
+    printf "%s\t%d\t%.0f\n", title, seconds, megabytes >> table
+}' "$log"

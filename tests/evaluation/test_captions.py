@@ -1,0 +1,15 @@
+import cv2
+import numpy as np
+
+from mmdefocus.evaluation.captions import SIDE, TEXT_WIDTH, with_captions
+
+
+def test_picture_shows_image_and_lines():
+    image = np.full((20, 10, 3), 200, np.uint8)
+    picture = with_captions(image, ['a three', 'ein schönes Bild'])
+    width = SIDE
+    assert picture.shape == (2 * width, width + TEXT_WIDTH, 3)
+    np.testing.assert_array_equal(
+        picture[:, :width], cv2.resize(image, (width, 2 * width), interpolation=cv2.INTER_CUBIC)
+    )
+    assert (picture[:, width:] < 64).any()

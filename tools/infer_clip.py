@@ -1,0 +1,58 @@
+"""Tells which of some labels fits an image: a table on stderr, JSON on stdout."""
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from mmdefocus.apis.zero_shot import ZeroShotClassifier
+from mmdefocus.engine.command import command
+from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.utils.console import make_console, make_table
+from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import write_json
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Adds what the command line may hold."""
+    parser.add_argument('image', type=Path, help='an image')
+    add_config(parser)
+    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    parser.add_argument(
+        '--labels', nargs='+', required=True, metavar='LABEL', help='at least two texts'
+    )
+    parser.add_argument(
+        '--templates',
+        nargs='+',
+        default=['{}'],
+        metavar='TEMPLATE',
+        help='captions with {} for the label, or imagenet for the 80 of CLIP; default: the label',
+    )
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='write the JSON here, too')
+    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+
+
+@command(add_arguments)
+def main(args: Namespace) -> None:
+    """Predicts one image."""
+    if args.out and args.out.suffix != '.json':
+        raise InputError(f'--out: expected a name that ends in .json, got {args.out}')
+    if not args.image.is_file():
+        raise InputError(f'{args.image}: no such image')
+    templates = 'imagenet' if args.templates == ['imagenet'] else args.templates
+    with config_of(args, 'model', 'test_dataloader') as cfg:
+        classifier = ZeroShotClassifier(cfg, args.checkpoint, args.labels, templates, args.device)
+    _, sample = classifier(args.image)
+    result = {'image': str(args.image), **classifier.describe(sample)}
+    table = make_table('label', 'probability')
+    for row in result['labels']:
+        table.add_row(row['label'], f'{100 * row["score"]:.2f} %')
+    make_console(stderr=True).print(table)
+    json.dump(result, sys.stdout, indent=2)
+    print()
+    if args.out:
+        write_json(result, args.out)
+
+
+if __name__ == '__main__':
+    main()
