@@ -9,7 +9,6 @@ from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 from .resuming.generators import set_generator_states
 from .resuming.loader import PositionedLoader
 
-
 if TYPE_CHECKING:
     from mmengine.runner import BaseLoop as _Loop  # what it is put before
 else:

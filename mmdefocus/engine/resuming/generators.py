@@ -1,9 +1,9 @@
 """The random generators of one process: their states as plain data, and seeds for them."""
 
 import random
-from typing import cast
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
