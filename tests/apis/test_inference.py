@@ -65,7 +65,7 @@ def test_scores_of_a_classifier_are_those_of_its_model(make_predictor, tmp_path)
 @pytest.mark.parametrize(
     ('meta', 'metainfo', 'name'),
     [
-        ({'dataset_meta': {'classes': ['a', 'b', 'c']}}, {'classes': ['x', 'y', 'z']}, 'b'),
+        ({'dataset_meta': {'classes': ['a', 'b', 'c']}}, {}, 'b'),
         ({}, {'classes': ['x', 'y', 'z']}, 'y'),
         ({}, {}, '1'),
     ],
