@@ -82,9 +82,9 @@ private:
     }
 };
 
-// Hints to fetch lines of the rows of some tensors, token after token. Rows lie pages apart, where
-// the hardware does not look ahead; and it stops at more misses than it has buffers for, so a token
-// gives few of them.
+// Prefetches the rows of some tensors, a few cache lines for each token. The rows lie pages apart, and
+// the hardware does not look ahead across pages. A processor stalls when more lines are under way than
+// it has buffers for, so each token asks for few.
 template <typename T>
 class Ahead {
 public:
