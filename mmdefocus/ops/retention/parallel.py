@@ -43,8 +43,8 @@ def dense_retention_backward(
 def _decays(log_decay: Tensor, length: int) -> tuple[Tensor, Tensor]:
     """Returns the distances t - s, `(L, L)`, and their decays, `(H, L, L)`.
 
-    Where s > t both hold the values of distance 0, so that no exponent is positive. Callers mask these
-    places after the products, which also removes a NaN that came from a later token.
+    Where s > t both hold the values of distance 0, so that no exponent is positive. Callers mask
+    these places after the products, which also removes a NaN that came from a later token.
     """
     position = torch.arange(length, device=log_decay.device, dtype=log_decay.dtype)
     distance = (position[:, None] - position).clamp_(min=0)
