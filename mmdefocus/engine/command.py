@@ -1,58 +1,11 @@
-"""What every tool does around its own work: arguments, memory, errors, exit status."""
+"""The decorator of the tools, see `mmdefocus.utils.command`; here it also ends process groups."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
+from functools import partial
 
-from ..utils.errors import one_line_errors
-from ..utils.memory import keep_freed_memory
+from ..utils.command import at_least
+from ..utils.command import command as plain_command
 from .distributed import leave_processes
 
-Work = Callable[[Namespace], int | None]
-Main = Callable[..., None]
+__all__ = ['at_least', 'command']
 
-
-def command(
-    add_arguments: Callable[[ArgumentParser], object] | None = None,
-    parser_class: type[ArgumentParser] = ArgumentParser,
-) -> Callable[[Work], Main]:
-    """Returns a decorator that turns the work of a tool into its main function.
-
-    The work takes the parsed arguments and returns the exit status, or None to go on without an
-    exit. The main function takes a command line, by default that of the process. It keeps freed
-    memory (see `keep_freed_memory`), says in one line what is wrong with the input (see
-    `one_line_errors`), and shows the docstring of the tool's module under `--help`.
-
-    Args:
-        add_arguments: Adds the arguments of the tool to a parser.
-        parser_class: The class of the parser.
-    """
-
-    def decorate(work: Work) -> Main:
-        def main(argv: Sequence[str] | None = None) -> None:
-            keep_freed_memory()
-            parser = parser_class(
-                description=work.__globals__['__doc__'],
-                formatter_class=RawDescriptionHelpFormatter,
-            )
-            if add_arguments:
-                add_arguments(parser)
-            with one_line_errors():
-                status = work(parser.parse_args(argv))
-            leave_processes()
-            if status is not None:
-                raise SystemExit(status)
-
-        return main
-
-    return decorate
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """Returns the type of an argument that is an integer of at least `least`."""
-
-    def read(text: str) -> int:
-        if not text.removeprefix('-').isdecimal() or int(text) < least:
-            raise ArgumentTypeError(f'expected an integer of at least {least}, got {text!r}')
-        return int(text)
-
-    return read
+command = partial(plain_command, at_end=leave_processes)

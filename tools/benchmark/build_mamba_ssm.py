@@ -10,13 +10,13 @@ Its own setup builds for eight architectures and takes as many times as long.
 import argparse
 import tarfile
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch.utils.cpp_extension import load
 
-from mmdefocus.utils.errors import InputError, one_line_errors
+from mmdefocus.utils.command import command
+from mmdefocus.utils.errors import InputError
 
 NAME = 'selective_scan_cuda'  # of the module that mamba_ssm imports
 SOURCES = 'csrc/selective_scan'
@@ -36,13 +36,11 @@ OPTIONS = [
 ]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('sources', type=Path, help='mamba_ssm-VERSION.tar.gz')
     parser.add_argument('out', type=Path, help=f'folder of the module {NAME}')
     parser.add_argument('--sm', type=int, default=this_gpu(), help='default: that of the GPU')
-    return parser.parse_args(argv)
 
 
 def this_gpu() -> int:
@@ -79,11 +77,10 @@ def build(archive: Path, out: Path, capability: int) -> None:
         )
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments)
+def main(args: argparse.Namespace) -> None:
     """Compiles."""
-    with one_line_errors():
-        args = parse_args(argv)
-        build(args.sources, args.out, args.sm)
+    build(args.sources, args.out, args.sm)
 
 
 if __name__ == '__main__':

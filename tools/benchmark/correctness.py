@@ -10,15 +10,16 @@ is 1 if an error is above its bound.
 import argparse
 import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from rich.progress import Progress
 from torch import Tensor
 
 from mmdefocus.ops.operator import Operator, Shape, operators
+from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError, one_line, one_line_errors
+from mmdefocus.utils.errors import InputError, one_line
 from shared.arguments import DTYPES, Parser, positive
 from shared.measure import Output
 from shared.operators import SUBJECTS, Call, as_list
@@ -27,9 +28,8 @@ from shared.report import Row, environment, save_csv, show
 BOUNDS = {'float64': 1e-10, 'float32': 1e-4, 'bfloat16': 2e-2, 'float16': 4e-3}
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__)
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.add_device()
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['float32', 'bfloat16'])
     names = [*operators()]
@@ -37,7 +37,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_shapes(Shape(2, 197, 256, 16))
     parser.add_argument('--runs', type=positive, default=10, help='calls whose bits are compared')
     parser.add_argument('--seed', type=positive, default=1 + secrets.randbelow(10**6))
-    return parser.parse_args(argv)
 
 
 def compare(operator: Operator, shape: Shape, dtype: str, args: argparse.Namespace) -> list[Row]:
@@ -90,23 +89,22 @@ def same_bits(first: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(x, other[name]) for name, x in first.items())
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Compares, shows and saves."""
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        about = environment(args.threads, args.device, seed=args.seed, runs=args.runs)
-        torch.use_deterministic_algorithms(True)
-        path, rows = args.out / 'correctness.csv', []
-        with Progress(console=console, transient=True) as progress:
-            for name in progress.track(args.op):
-                for shape in args.shape:
-                    for dtype in args.dtype:
-                        rows += compare(operators()[name], shape, dtype, args)
-                        save_csv(path, rows, about)
-        show(path, rows, about, group='op', console=console, common=Shape._fields)
-        if wrong := sum(not row['error'] < row['bound'] for row in rows):
-            raise InputError(f'{wrong} of {len(rows)} errors are above their bound')
+    about = environment(args.threads, args.device, seed=args.seed, runs=args.runs)
+    torch.use_deterministic_algorithms(True)
+    path, rows = args.out / 'correctness.csv', []
+    with Progress(console=console, transient=True) as progress:
+        for name in progress.track(args.op):
+            for shape in args.shape:
+                for dtype in args.dtype:
+                    rows += compare(operators()[name], shape, dtype, args)
+                    save_csv(path, rows, about)
+    show(path, rows, about, group='op', console=console, common=Shape._fields)
+    if wrong := sum(not row['error'] < row['bound'] for row in rows):
+        raise InputError(f'{wrong} of {len(rows)} errors are above their bound')
 
 
 if __name__ == '__main__':

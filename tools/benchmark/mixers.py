@@ -6,16 +6,16 @@ mamba_ssm, as in the released code. Writes OUT/mixers.csv.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.utils.errors import InputError
 from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, Shape, show_shape
 from shared.measure import forward_backward, interleave
 from shared.models import autocast
@@ -26,18 +26,19 @@ BASE_AT_224 = Shape(4, 197, 1536, 16)
 OURS, COMPILED, RELEASED = MIXERS = ('ours', 'ours compiled', 'released order')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__)
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.add_device()
     parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
     parser.add_argument('--mixers', nargs='+', choices=MIXERS, default=[OURS, RELEASED])
     parser.add_argument('--backend', help='of the scan in the released order')
     parser.add_shapes(BASE_AT_224)
-    args = parser.parse_args(argv)
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Gives the arguments that depend on others their values."""
     if args.backend is None:
         args.backend = 'mamba_ssm' if args.device == 'cuda' else 'auto'
-    return args
 
 
 def make_mixer(name: str, shape: Shape, args: argparse.Namespace) -> nn.Module:
@@ -110,22 +111,21 @@ def measure(shape: Shape, args: argparse.Namespace, progress: Progress) -> list[
     return rows
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Measures, shows and saves."""
-    keep_freed_memory()
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        about = environment(args.threads, args.device, dtype=args.dtype, backend=args.backend)
-        if args.peak_memory:
-            print(peak_memory(args))
-            return
-        path, rows = args.out / 'mixers.csv', []
-        with Progress(console=console, transient=True) as progress:
-            for shape in args.shape:
-                rows += measure(shape, args, progress)
-                save_csv(path, rows, about)
-        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
+    settle(args)
+    about = environment(args.threads, args.device, dtype=args.dtype, backend=args.backend)
+    if args.peak_memory:
+        print(peak_memory(args))
+        return
+    path, rows = args.out / 'mixers.csv', []
+    with Progress(console=console, transient=True) as progress:
+        for shape in args.shape:
+            rows += measure(shape, args, progress)
+            save_csv(path, rows, about)
+    show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
 
 
 if __name__ == '__main__':

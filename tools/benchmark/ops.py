@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import Progress
 from torch import Tensor
 
+from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.utils.errors import InputError
 from shared.arguments import DTYPES, Parser, Shape, positive, show_shape
 from shared.measure import (
     Output,
@@ -41,9 +41,8 @@ LABELS = Labels('tokens', 'forward + backward, ms', 'peak above inputs and outpu
 Chosen = dict[str, dict[str, Callable[..., Output]]]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__)
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.add_device()
     parser.add_argument('--dtype', choices=DTYPES, default='float32')
     parser.add_argument(
@@ -56,10 +55,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--backends', nargs='+', metavar='NAME', help='backends and packages (default: all)'
     )
-    args = parser.parse_args(argv)
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Gives the arguments that depend on others their values."""
     if args.lengths:
         args.shape = [s._replace(length=length) for s in args.shape for length in args.lengths]
-    return args
 
 
 def choose(args: argparse.Namespace, console: Console) -> Chosen:
@@ -189,28 +190,27 @@ def save_ops_plot(rows: Sequence[Row], args: argparse.Namespace, console: Consol
     save_plot(args.out / 'ops.png', points, LABELS, console)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Measures, shows and saves."""
-    keep_freed_memory()
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        about = environment(args.threads, args.device, dtype=args.dtype)
-        chosen = choose(args, console)
-        if args.peak_memory:
-            print(peak_memory(chosen, args))
-            return
-        if args.device == 'cuda':
-            about['copy_gb_per_s'] = copy_rate() / 1e9
-            about['matrix_tflops'] = matrix_rate(DTYPES[args.dtype]) / 1e12
-        path, rows = args.out / 'ops.csv', []
-        with Progress(console=console, transient=True) as progress:
-            for name, found in chosen.items():
-                for shape in args.shape:
-                    rows += measure(name, shape, found, args, progress)
-                    save_csv(path, rows, about)
-        show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
-        save_ops_plot(rows, args, console)
+    settle(args)
+    about = environment(args.threads, args.device, dtype=args.dtype)
+    chosen = choose(args, console)
+    if args.peak_memory:
+        print(peak_memory(chosen, args))
+        return
+    if args.device == 'cuda':
+        about['copy_gb_per_s'] = copy_rate() / 1e9
+        about['matrix_tflops'] = matrix_rate(DTYPES[args.dtype]) / 1e12
+    path, rows = args.out / 'ops.csv', []
+    with Progress(console=console, transient=True) as progress:
+        for name, found in chosen.items():
+            for shape in args.shape:
+                rows += measure(name, shape, found, args, progress)
+                save_csv(path, rows, about)
+    show(path, rows, about, group='length', console=console, common=('repeats', *Shape._fields))
+    save_ops_plot(rows, args, console)
 
 
 if __name__ == '__main__':

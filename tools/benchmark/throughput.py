@@ -19,9 +19,9 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from mmdefocus.ops import available_backends
+from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import InputError, one_line, one_line_errors
-from mmdefocus.utils.memory import keep_freed_memory
+from mmdefocus.utils.errors import InputError, one_line
 from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, positive
 from shared.measure import Repetition, interleave, timed
 from shared.models import MODELS, make_linear_step, make_step
@@ -34,9 +34,8 @@ COMPILED = ' compiled'  # behind the name of a model
 LABELS = Labels('side of the image in pixels', 'ms per image', 'peak of the process, MiB')
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = Parser(__doc__)
+def add_arguments(parser: Parser) -> None:
+    """Adds what the command line may hold."""
     parser.add_device()
     parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
     parser.add_argument(
@@ -60,7 +59,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         help='one, or one for each resolution (default: the pixels of 4 images of 224, at least 1)',
     )
     parser.add_modes()
-    args = parser.parse_args(argv)
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Gives the arguments that depend on others their values.
+
+    Raises:
+        InputError: If there is a number of batch sizes that fits no other.
+    """
     args.models = [
         f'{name}{suffix}'
         for name in args.models
@@ -72,11 +78,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     elif len(args.batch_size) == 1:
         args.batch_size *= count
     elif len(args.batch_size) != count:
-        parser.error(
+        raise InputError(
             f'argument --batch-size: expected 1 number or {count}, one for each resolution, '
             f'got {len(args.batch_size)}'
         )
-    return args
 
 
 def find_models(names: Sequence[str], console: Console) -> list[str]:
@@ -201,26 +206,25 @@ def save_throughput_plot(rows: Sequence[Row], args: argparse.Namespace, console:
     save_plot(args.out / 'throughput.png', points, LABELS, console)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments, Parser)
+def main(args: argparse.Namespace) -> None:
     """Measures, shows and saves."""
-    keep_freed_memory()
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        scan = scan_backend(args.device)
-        about = environment(args.threads, args.device, dtype=args.dtype, selective_scan=scan)
-        args.models = find_models(args.models, console)
-        if args.peak_memory:
-            print(peak_memory(args))
-            return
-        path, rows = args.out / 'throughput.csv', []
-        with Progress(console=console, transient=True) as progress:
-            for side, batch_size in zip(args.resolutions, args.batch_size, strict=True):
-                for mode in args.modes:
-                    rows += measure(mode, side, batch_size, args, progress)
-                    save_csv(path, rows, about)
-        show(path, rows, about, group='resolution', console=console, common=('repeats',))
-        save_throughput_plot(rows, args, console)
+    settle(args)
+    scan = scan_backend(args.device)
+    about = environment(args.threads, args.device, dtype=args.dtype, selective_scan=scan)
+    args.models = find_models(args.models, console)
+    if args.peak_memory:
+        print(peak_memory(args))
+        return
+    path, rows = args.out / 'throughput.csv', []
+    with Progress(console=console, transient=True) as progress:
+        for side, batch_size in zip(args.resolutions, args.batch_size, strict=True):
+            for mode in args.modes:
+                rows += measure(mode, side, batch_size, args, progress)
+                save_csv(path, rows, about)
+    show(path, rows, about, group='resolution', console=console, common=('repeats',))
+    save_throughput_plot(rows, args, console)
 
 
 if __name__ == '__main__':

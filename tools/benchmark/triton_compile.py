@@ -18,8 +18,8 @@ import torch
 from rich.progress import Progress
 
 from mmdefocus.ops.operator import Shape, operators, replaced
+from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.errors import one_line_errors
 from shared.arguments import DTYPES
 from shared.compilation import Launch, compile_launch, record_launches
 from shared.operators import SUBJECTS, Call, as_list
@@ -30,14 +30,12 @@ STATES = 16
 IN_TRITON = [name for name, found in operators().items() if 'triton' in found.backends]
 
 
-def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds what the command line may hold."""
     parser.add_argument('--op', nargs='+', choices=IN_TRITON, default=IN_TRITON)
     parser.add_argument('--sm', nargs='+', type=int, choices=(80, 86, 89, 90), default=[80, 90])
     parser.add_argument('--dtype', choices=DTYPES, default='bfloat16')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'))
-    return parser.parse_args(argv)
 
 
 def launches_of(names: Sequence[str], dtype: str, capability: int) -> list[Launch]:
@@ -58,26 +56,25 @@ def run(name: str, call: Call) -> None:
         torch.autograd.grad(as_list(y), call.inputs, call.gradient)
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+@command(add_arguments)
+def main(args: argparse.Namespace) -> None:
     """Compiles, shows and saves."""
     console = make_console()
-    with one_line_errors():
-        args = parse_args(argv)
-        about = {
-            'torch': torch.__version__,
-            'dtype': args.dtype,
-            'N': STATES,
-        }
-        launches = {sm: launches_of(args.op, args.dtype, sm) for sm in args.sm}
-        path, rows = args.out / 'triton_compile.csv', []
-        with Progress(console=console, transient=True) as progress:
-            task = progress.add_task('', total=sum(map(len, launches.values())))
-            for of_each in zip(*launches.values(), strict=True):
-                for capability, launch in zip(args.sm, of_each, strict=True):
-                    progress.update(task, description=launch.name, advance=1)
-                    rows.append(compile_launch(launch, capability))
-                    save_csv(path, rows, about)
-        show(path, rows, about, group='kernel', console=console)
+    about = {
+        'torch': torch.__version__,
+        'dtype': args.dtype,
+        'N': STATES,
+    }
+    launches = {sm: launches_of(args.op, args.dtype, sm) for sm in args.sm}
+    path, rows = args.out / 'triton_compile.csv', []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('', total=sum(map(len, launches.values())))
+        for of_each in zip(*launches.values(), strict=True):
+            for capability, launch in zip(args.sm, of_each, strict=True):
+                progress.update(task, description=launch.name, advance=1)
+                rows.append(compile_launch(launch, capability))
+                save_csv(path, rows, about)
+    show(path, rows, about, group='kernel', console=console)
 
 
 if __name__ == '__main__':

@@ -42,9 +42,11 @@ def test_throughput_measures_the_step_and_its_linear_layers(throughput):
     ('options', 'expected'), [([], [4, 1, 1]), (['--batch-size', '3'], [3, 3, 3])]
 )
 def test_batch_is_given_or_has_the_pixels_of_four_images_of_224(load_tool, options, expected):
-    args = load_tool('benchmark/throughput').parse_args(
-        ['--resolutions', '224', '448', '1024', *options]
-    )
+    tool = load_tool('benchmark/throughput')
+    parser = tool.Parser('')
+    tool.add_arguments(parser)
+    args = parser.parse_args(['--resolutions', '224', '448', '1024', *options])
+    tool.settle(args)
     assert args.batch_size == expected
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.utils.command import at_least, command
 from mmdefocus.utils.errors import InputError
 
 
