@@ -9,6 +9,7 @@
 
 #include "exponential.h"
 #include "scan_layout.h"
+#include "scan_tape.h"
 
 // Goes through the sequence chunk after chunk, and in a chunk panel after panel. What a panel needs
 // in a chunk fits into the nearest caches. An `Output` says what becomes of y: it has
@@ -71,7 +72,7 @@ public:
 
     template <typename Output>
     void backward(Output&& output, const Gradients<T>& grad) {
-        Tape tape(sizes, cut.width, last - first);
+        Tape<T> tape(sizes, cut.width, last - first);
         streams = output.streams();
         streams.insert(streams.end(), {in.u, in.delta, grad.u, grad.delta});
         for (int64_t index = sizes.chunks() - 1; index >= 0; --index) {
@@ -93,24 +94,6 @@ public:
     }
 
 private:
-    // What the backward alone needs: decays and states before each token of one n along a chunk,
-    // sums for its rows, shares of dB and dC, (N, chunk), still one a lane.
-    struct Tape {
-        std::vector<Row<T>> dy, decay, h, dinput, ddelta, dbias, dA;
-        std::vector<Vec<T>> dB, dC;
-
-        Tape(const Sizes& sizes, int64_t width, int64_t panels)
-            : dy(width * sizes.chunk),
-              decay(sizes.chunk),
-              h(sizes.chunk),
-              dinput(sizes.chunk),
-              ddelta(sizes.chunk),
-              dbias(panels),
-              dA(panels * sizes.state),
-              dB(sizes.chunk * sizes.state),
-              dC(sizes.chunk * sizes.state) {}
-    };
-
     int64_t in_ends(int64_t c, int64_t n) const {
         return (image * sizes.channels + c) * sizes.state + n;
     }
@@ -202,7 +185,7 @@ private:
     }
 
     template <typename Output>
-    void backward_group(const Chunk& chunk, int64_t group, Output& output, Tape& tape,
+    void backward_group(const Chunk& chunk, int64_t group, Output& output, Tape<T>& tape,
                         const Gradients<T>& grad) {
         std::fill(tape.dB.begin(), tape.dB.end(), Vec<T>{});
         std::fill(tape.dC.begin(), tape.dC.end(), Vec<T>{});
@@ -218,7 +201,7 @@ private:
         store_shares(chunk, group, tape.dC, grad.C);
     }
 
-    void backward_panel(const Chunk& chunk, int64_t p, const Row<T>* dy, Tape& tape) {
+    void backward_panel(const Chunk& chunk, int64_t p, const Row<T>* dy, Tape<T>& tape) {
         load_rows(chunk, p);
         std::fill_n(tape.dinput.data(), chunk.count, Row<T>{});
         std::fill_n(tape.ddelta.data(), chunk.count, Row<T>{});
@@ -231,7 +214,7 @@ private:
 
     // Returns the state after the chunk.
     Row<T> recompute_state(const Chunk& chunk, int64_t p, int64_t n, const Ahead<T>& ahead,
-                           Tape& tape) const {
+                           Tape<T>& tape) const {
         const Row<T> a = rate[of_panel(p) + n];
         const T* B_n = B.data() + n * sizes.chunk;
         const Row<T>*d = delta.data(), *x = input.data();
@@ -248,7 +231,7 @@ private:
 
     // `state` carries a_{t+1} g_{t+1} here, `dinput` collects the gradient of delta u.
     void backward_state(const Chunk& chunk, int64_t p, int64_t n, const Row<T>& last_h,
-                        const Row<T>* dy, Tape& tape) {
+                        const Row<T>* dy, Tape<T>& tape) {
         const Row<T> a = rate[of_panel(p) + n];
         const T *B_n = B.data() + n * sizes.chunk, *C_n = C.data() + n * sizes.chunk;
         const Row<T>*d = delta.data(), *x = input.data();
@@ -276,7 +259,7 @@ private:
     }
 
     template <typename Output>
-    void store_gradients(const Chunk& chunk, int64_t p, Output& output, Tape& tape,
+    void store_gradients(const Chunk& chunk, int64_t p, Output& output, Tape<T>& tape,
                          const Gradients<T>& grad) const {
         Row<T> dbias = tape.dbias[p - first];
         for (int64_t t = 0; t < chunk.count; ++t) {
