@@ -196,8 +196,11 @@ def test_custom_operator_keeps_the_rules_of_torch():
     for keep in (True, False):
         arguments = inputs if keep else [x.detach() for x in inputs]
         bias = torch.ones_like(inputs[5], requires_grad=keep)
+        state = torch.ones(1, *inputs[2].shape, dtype=bias.dtype, requires_grad=keep)
         operator = torch.ops.mmdefocus.gated_selective_scan_cpu
-        torch.library.opcheck(operator, (*arguments, GROUP, 1e-6, bias, True, keep))
+        for initial in (None, state):
+            options = (GROUP, 1e-6, bias, True, initial, keep)
+            torch.library.opcheck(operator, (*arguments, *options))
 
 
 @needs_compiler
