@@ -37,7 +37,14 @@ def test_metadata_names_version_license_and_requirements(package):
     assert header['Requires-Python'] == '>=3.10'
     needed = {line for line in header.get_all('Requires-Dist') if 'extra ==' not in line}
     assert needed == {'torch', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
-    assert set(header.get_all('Provides-Extra')) == {'mmcv', 'onnx', 'stream', 'tests', 'docs'}
+    assert set(header.get_all('Provides-Extra')) == {
+        'clip',
+        'docs',
+        'mmcv',
+        'onnx',
+        'stream',
+        'tests',
+    }
 
 
 def test_a_backbone_needs_torch_and_mmengine_alone():

@@ -88,7 +88,8 @@ def end_gradients(
     """
     return (
         torch.zeros_like(u) if dy is None else dy,
-        None if dfinal is None else dfinal.contiguous(),
+        # without a state, what torch compiles gives an empty tensor for the gradient of none
+        None if state is None or dfinal is None else dfinal.contiguous(),
         None if state is None else empty_contiguous(state),
     )
 
