@@ -87,7 +87,14 @@ def start(folder, script):
     torchrun.chmod(0o755)
     environment = dict(os.environ, PATH=f'{folder}:{os.environ["PATH"]}')
     command = ['bash', TOOLS / 'dist.sh', '2', 'train.py']
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A job in the background ignores SIGINT, and what it starts cannot trap it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == 'started\n'
     return process
 
