@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
@@ -18,6 +17,7 @@ from ..checkpoints.checks import (
 )
 from ..datasets.transforms.load_image import with_strict_loading
 from ..utils.errors import InputError, one_line
+from ..utils.wrappers import unwrapped
 from .hooks.non_finite_loss_hook import diverged
 from .resuming.runner import ExactResume
 
@@ -115,4 +115,4 @@ class CheckedRunner(ExactResume, Runner):
 
     @property
     def _bare_model(self) -> nn.Module:
-        return self.model.module if is_model_wrapper(self.model) else self.model
+        return unwrapped(self.model)

@@ -1,18 +1,18 @@
 """Zero-shot classification: the class whose captions are nearest to the image."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor
 
 from ..registry import HOOKS, METRICS
 from ..utils.captions import open_clip
 from ..utils.checks import check_choice, check_positive
+from ..utils.wrappers import unwrapped
 
 
 class EmbedsClasses(Protocol):
@@ -134,7 +134,7 @@ def ranks(scores: Tensor, labels: Tensor) -> Tensor:
 
 
 def _attach(runner: Runner, metrics: Sequence[BaseMetric]) -> None:
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = cast(EmbedsClasses, unwrapped(runner.model))
     for metric in metrics:
         if isinstance(metric, ZeroShotAccuracy):
             metric.attach(model)

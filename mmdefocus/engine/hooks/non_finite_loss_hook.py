@@ -3,11 +3,11 @@
 import math
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ...registry import HOOKS
 from ...utils.errors import InputError
+from ...utils.wrappers import unwrapped
 from ..resuming.newest import checkpoint_folders, newest_checkpoint
 
 
@@ -54,7 +54,7 @@ class NonFiniteLossHook(Hook):
         Raises:
             FloatingPointError: If a parameter is not finite. Names it and the epoch.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrapped(runner.model)
         for name, param in model.named_parameters():
             if not param.isfinite().all():
                 raise FloatingPointError(

@@ -10,7 +10,6 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from ...analysis.focus.layers import layers_of
 from ...analysis.focus.maps import gradient_map, receptive_field
 from ...analysis.focus.measure import row_numbers
 from ...registry import HOOKS
+from ...utils.wrappers import unwrapped
 
 LOGGED = (
     'field_effective_tokens',
@@ -68,7 +68,7 @@ class OverFocusHook(Hook):
                 'OverFocusHook measures validation images: give the config a val_dataloader or '
                 'remove the hook'
             )
-        model = _bare(runner.model)
+        model = unwrapped(runner.model)
         count = len(layers_of(model).blocks)
         self.layers = self.layers or list(dict.fromkeys((1, (count + 1) // 2, count)))
         for layer in self.layers:
@@ -88,7 +88,7 @@ class OverFocusHook(Hook):
             return
         start = time.perf_counter()
         with _random_streams_kept():
-            scalars = measure(_bare(runner.model), self._images, self._targets, self.layers)
+            scalars = measure(unwrapped(runner.model), self._images, self._targets, self.layers)
         step = runner.epoch + 1
         runner.visualizer.add_scalars(scalars, step=step)
         last = scalars[f'over_focus/layer_{self.layers[-1]}/field_effective_tokens']
@@ -118,10 +118,6 @@ def measure(
             if name in numbers:
                 scalars[f'over_focus/layer_{layer}/{name}'] = numbers[name].nanmean().item()
     return scalars
-
-
-def _bare(model: nn.Module) -> nn.Module:
-    return model.get_submodule('module') if is_model_wrapper(model) else model
 
 
 def _labels(samples: Sequence) -> Tensor | None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from mmengine.dist import all_gather_object
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from ...utils.errors import InputError
+from ...utils.wrappers import unwrapped
 from .generators import generator_states, seed_generators
 
 KEY = 'training_state'
@@ -108,7 +108,7 @@ def restore(runner: Runner, state: Mapping, name: str) -> None:
 
 def bare_model(runner: Runner) -> nn.Module:
     """Returns the model without its wrapper for many processes."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return unwrapped(runner.model)
 
 
 def _batches(state: Mapping, total: int, batches_per_epoch: int, name: str) -> int:
