@@ -14,6 +14,8 @@ from mmdefocus.ops import (
     selective_scan,
 )
 
+from .shared import TOLERANCES, each_narrow_dtype
+
 OPERATOR = 'gated_selective_scan'
 NAMES = ('u', 'delta', 'A', 'B', 'C', 'D', 'z')
 GROUP = 64  # a group that the fused kernel takes
@@ -110,13 +112,9 @@ def test_bias_keeps_its_accuracy_beside_narrow_time_steps(backend, differentiate
     assert relative_error(gradients[2], exact[2]) < 2 * TOLERANCES[torch.bfloat16]
 
 
-TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
-
-
-@pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
+@each_narrow_dtype
+def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
     inputs = make_inputs(length=long, dtype=dtype)
-    tolerance = TOLERANCES[dtype]
     options = {'group_size': GROUP, 'delta_softplus': True}
     equals_naive(inputs, backend, tolerance, 2 * tolerance, **options)
 
