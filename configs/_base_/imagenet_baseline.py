@@ -1,4 +1,4 @@
-# The recipe of the causal baselines of Table 1. A model adds its backbone and the width of its head.
+# The recipe of the causal baselines of Table 1. A model adds its backbone and its width.
 _base_ = [
     './models/causal_baseline.py',
     './datasets/imagenet_224.py',
