@@ -1,6 +1,7 @@
 """Sizes, accuracies and inputs that the tests of several operators share."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
@@ -26,6 +27,21 @@ sizes_of_heads = pytest.mark.parametrize(
     ],
     ids=str,
 )
+
+
+class AccuracyTests:
+    """What is asked of every operator along a sequence; a module adds its inputs and options."""
+
+    make_inputs: Callable[..., tuple[Tensor, ...]]
+    options: ClassVar[dict[str, object]] = {}
+
+    @each_narrow_dtype
+    def test_each_dtype_keeps_its_accuracy(self, backend, dtype, tolerance, long, equals_naive):
+        """The error stays near the rounding of inputs and outputs: what is summed is float32."""
+        inputs = self.make_inputs(length=long, dtype=dtype)
+        equals_naive(inputs, backend, tolerance, 2 * tolerance, **self.options)
+
+
 extreme_decays = pytest.mark.parametrize('rate', [-100.0, -1e-6, 0.0])
 
 

@@ -11,9 +11,9 @@ from mmdefocus.ops import decayed_attention
 
 from .shared import (
     HEADS,
+    AccuracyTests,
     check_decay,
     check_nan,
-    each_narrow_dtype,
     extreme_decays,
     heads_with_nan,
     make_heads,
@@ -59,10 +59,8 @@ def test_large_logits_do_not_overflow(fast_backend, relative_error, run_with_gra
     assert all(grad.isfinite().all() for grad in grads)
 
 
-@each_narrow_dtype
-def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: logits are float32."""
-    equals_naive(make_heads(length=long, dtype=dtype), backend, tolerance, 2 * tolerance)
+class TestAccuracy(AccuracyTests):
+    make_inputs = staticmethod(make_heads)
 
 
 def test_autocast_leaves_it_in_float32(backend, run_with_gradients):

@@ -10,9 +10,9 @@ from mmdefocus.ops import retention
 
 from .shared import (
     HEADS,
+    AccuracyTests,
     check_decay,
     check_nan,
-    each_narrow_dtype,
     extreme_decays,
     heads_with_nan,
     make_heads,
@@ -43,10 +43,8 @@ def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive)
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
-@each_narrow_dtype
-def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: sums are float32."""
-    equals_naive(make_inputs(length=long, dtype=dtype), backend, tolerance, 2 * tolerance)
+class TestAccuracy(AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
 
 
 def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
