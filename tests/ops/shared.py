@@ -70,7 +70,6 @@ def check_decay(
     inputs: tuple[Tensor, ...],
     backend: str,
     rate: float,
-    **options: bool,
 ) -> None:
     """Compares values and gradients under one decay with those of the naive backend in float64.
 
@@ -80,11 +79,10 @@ def check_decay(
         inputs: q, k, v and log_decay, whose value is replaced.
         backend: The one to check.
         rate: The logarithm of the decay, of all heads.
-        options: What else the operator is given.
     """
     inputs = (*inputs[:3], torch.full_like(inputs[3], rate))
-    expected, expected_grads = run([x.double() for x in inputs], 'naive', **options)
-    y, grads = run(inputs, backend, **options)
+    expected, expected_grads = run([x.double() for x in inputs], 'naive')
+    y, grads = run(inputs, backend)
     tolerance = 1e-12 if inputs[0].dtype == torch.float64 else 2e-6
     assert relative_error(y, expected) < tolerance
     for grad, expected_grad in zip(grads[:3], expected_grads[:3], strict=True):
