@@ -1,6 +1,6 @@
-"""Checkpoints of several files, as Hugging Face writes them: an index names the file of each weight.
+"""Checkpoints of several files, as Hugging Face writes them, with an index of their weights.
 
-It is JSON and its name ends in `.index.json`; the files lie beside it.
+The index is JSON, its name ends in `.index.json`, and the files lie beside it.
 """
 
 import json
