@@ -1,6 +1,5 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
@@ -10,7 +9,6 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
-from torch.utils.data import DataLoader
 
 from ..checkpoints.checks import (
     Tolerance,
@@ -21,11 +19,11 @@ from ..checkpoints.checks import (
 )
 from ..checkpoints.mmengine_loader import load_from_mmdefocus
 from ..utils.errors import InputError
+from .checked import Checked
 from .resuming.runner import ExactResume
-from .runner import CheckedRunner
 
 
-class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
+class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
     """MMEngine's runner with strategies, with the checks of `CheckedRunner`.
 
     A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
@@ -34,13 +32,7 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
 
     model: Any  # a config until a strategy has built it
     optim_wrapper: Any
-
-    @staticmethod
-    def build_dataloader(
-        dataloader: DataLoader | Mapping, seed: int | None = None, diff_rank_seed: bool = False
-    ) -> DataLoader:
-        """Builds a loader as `CheckedRunner` does."""
-        return CheckedRunner.build_dataloader(dataloader, seed, diff_rank_seed)
+    _has_begun = False
 
     def train(self) -> nn.Module:
         """Trains.
@@ -65,14 +57,24 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         return super().test()
 
     def load_or_resume(self) -> None:
-        """Loads the checkpoint, if there is one, and only then writes the config."""
+        """Loads the checkpoint, if there is one, and only then writes the config.
+
+        Hooks begin before that, as they do in MMEngine's other runner: `EMAHook` has no averages
+        to load into until then.
+        """
         if isinstance(self.model, FullyShardedDataParallel) and self.optim_wrapper is not None:
             clip_whole_gradients(self.optim_wrapper, self.model)
+        self.call_hook('before_run')
         super().load_or_resume()
-        super().dump_config()
+        FlexibleRunner.dump_config(self)
 
-    def dump_config(self) -> None:
-        """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Calls the hooks, `before_run` once."""
+        if fn_name == 'before_run':
+            if self._has_begun:
+                return
+            self._has_begun = True
+        super().call_hook(fn_name, **kwargs)
 
     def _check_weights(self, tolerate: Tolerance) -> None:
         self.model = model = self.strategy.build_model(self.model)
