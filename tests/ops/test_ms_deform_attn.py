@@ -247,6 +247,7 @@ def test_equals_mmcv(backend, differentiate):
         ),
         ({'spatial_shapes': torch.ones(2, 2)}, r'of int64 .* got \(2, 2\) of torch\.float32'),
         ({'spatial_shapes': torch.ones(2, 2, device='meta').long()}, 'device of value, cpu'),
+        ({'spatial_shapes': [[3, 4], [2, 3]]}, 'spatial_shapes: expected a tensor, got list'),
     ],
 )
 def test_bad_input_is_named(change, message):
@@ -261,9 +262,8 @@ def test_bad_input_is_named(change, message):
         ms_deform_attn(**(inputs | change))
 
 
-@needs_compiler
 @pytest.mark.parametrize('levels', [((3, 4), (2, 4)), ((3, 4), (-2, -3))])
-def test_levels_that_are_not_those_of_the_value_are_named(levels):
+def test_levels_that_are_not_those_of_the_value_are_named(backend, levels):
     _, (value, *points) = make_inputs()
     with pytest.raises(ValueError, match=r'spatial_shapes: expected .* 18 pixels in all'):
-        ms_deform_attn(value, torch.tensor(levels), *points)
+        ms_deform_attn(value, torch.tensor(levels), *points, backend=backend)
