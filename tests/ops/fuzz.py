@@ -16,11 +16,12 @@ LENGTHS = (0, 1, 2, 3, 7, 16, 33, 64, 65, 127, 129, 140)
 CHANNELS = (1, 2, 3, 15, 64, 65, 128, 130)
 STATES = (1, 2, 5, 16, 17)
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-TOLERANCES = {
-    torch.float64: 1e-9,
-    torch.float32: 2e-4,
-    torch.bfloat16: 4e-2,
-    torch.float16: 2e-2,
+# The largest relative error of rounding to a dtype.
+ROUNDING = {
+    torch.float64: 2**-53,
+    torch.float32: 2**-24,
+    torch.bfloat16: 2**-8,
+    torch.float16: 2**-11,
 }
 # tensors along the tokens, with the dimension of the tokens
 ALONG = {

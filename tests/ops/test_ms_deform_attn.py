@@ -120,6 +120,19 @@ def test_locations_on_borders_and_outside(backend):
     torch.testing.assert_close(y.flatten(), expected)
 
 
+def test_gradient_at_the_centre_of_a_pixel_equals_that_towards_the_next(backend, differentiate):
+    """The derivative jumps there; all backends take the same side."""
+    value = torch.tensor([1.0, 3.0, 7.0, 20.0]).double().view(1, 4, 1, 1)
+    location = torch.tensor([1.5 / 4, 0.5]).double().view(1, 1, 1, 1, 1, 2)
+    weight = torch.ones(1, 1, 1, 1, 1).double()
+    attend = at(torch.tensor([[1, 4]]), backend=backend)
+    y, (_, gradient, _) = differentiate(attend, [value, location, weight])
+    generator = torch.Generator().manual_seed(1)
+    dy = torch.randn(y.shape, generator=generator, dtype=torch.bfloat16).double()
+    assert y.item() == 3
+    torch.testing.assert_close(gradient.flatten()[0], (7 - 3) * 4 * dy.squeeze())
+
+
 @pytest.mark.parametrize('bad', [float('nan'), float('inf'), -float('inf')])
 def test_nan_and_infinite_locations_spoil_their_query_only(backend, bad, differentiate):
     levels, inputs = make_inputs(batch=1, queries=3)

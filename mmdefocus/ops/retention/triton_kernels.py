@@ -150,7 +150,7 @@ def query_key_gradients(
     spot = ((b * chunks + chunk) * tl.num_programs(1) + tl.program_id(1)) * H + head
     tl.store(drates + spot, drate)
 
-    dq_c += tl.dot(dproducts, k_c, input_precision=PRECISION)
+    dq_c += causal_dot(dproducts, k_c, PRECISION)
     dk_c += tl.dot(tl.trans(dproducts), q_c, input_precision=PRECISION)
     place = b * dq_b + head * dq_h + t[:, None] * dq_l + d[None, :] * dq_d
     tl.store(dq + place, dq_c, in_chunk)
