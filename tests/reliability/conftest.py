@@ -4,31 +4,16 @@ import contextlib
 import os
 from pathlib import Path
 
-import cv2
-import numpy as np
+import mean_loss  # noqa: F401  registers a hook
 import pytest
-
-from . import mean_loss  # noqa: F401  registers a hook
-from .kills import HERE, LIMIT, kill, launch, wait
-
-# Steps whose sums are the same for one process and for several, but for their order.
-PLAIN = """
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))
-custom_hooks = [dict(type='NonFiniteLossHook'), dict(type='MeanLoss')]
-model = dict(backbone=dict(drop_path_rate=0.0))
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=9))
-"""
+from kills import HERE, LIMIT, kill, launch, wait
+from trainings import make_images
 
 
 @pytest.fixture
 def config(tmp_path):
     """Writes a config on `tiny_training.py` and twelve images; returns it for further lines."""
-    rng = np.random.default_rng(0)
-    for name in ('dark', 'light'):
-        (tmp_path / 'data' / name).mkdir(parents=True)
-        for index in range(6):
-            image = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / 'data' / name / f'{index}.png'), image)
+    make_images(tmp_path / 'data')
 
     def write(extra: str = '', name: str = 'tiny') -> Path:
         path = tmp_path / f'{name}.py'

@@ -5,11 +5,10 @@ import signal
 import time
 
 import torch
+from kills import kill, wait
+from trainings import PLAIN
 
 from mmdefocus.checkpoints.files import read_checkpoint
-
-from .conftest import PLAIN
-from .kills import kill, wait
 
 TIMEOUT = 6  # seconds
 

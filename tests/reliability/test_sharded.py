@@ -2,10 +2,9 @@
 
 import pytest
 import torch
+from trainings import PLAIN
 
 from mmdefocus.checkpoints.files import read_checkpoint
-
-from .conftest import PLAIN
 
 FSDP = """
 runner_type = 'FlexibleRunner'
