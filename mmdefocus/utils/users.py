@@ -4,12 +4,16 @@ import getpass
 import os
 
 
-def name_user() -> None:
-    """Names the user by number, in the environment, where the system has no name.
+def know_user() -> None:
+    """Sets USER and HOME where neither the environment nor the system has them.
 
-    PyTorch asks for the name when `torchvision` is imported, and would end in a `KeyError`.
+    PyTorch asks for the name when `torchvision` is imported, and MMEngine for the home when it
+    writes a config; both would end in an error. The name becomes a number, the home `/`, as in
+    containers.
     """
     try:
         getpass.getuser()
     except (ImportError, KeyError, OSError):
         os.environ['USER'] = f'user{os.getuid()}' if os.name == 'posix' else 'user'
+    if not os.path.isabs(os.path.expanduser('~')):
+        os.environ['HOME'] = os.sep
