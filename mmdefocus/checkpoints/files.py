@@ -151,8 +151,12 @@ def _folder_of_pieces(path: Path) -> str:
     """Says what to do with a folder in the place of a checkpoint."""
     if indices := sorted(path.glob(f'*{SUFFIX}')):
         return f'expected a file, got a folder; give {indices[0]}'
+    if (weights := path / 'mp_rank_00_model_states.pt').is_file():
+        return (
+            'expected a file, got a folder of DeepSpeed, whose trainings cannot be resumed; start '
+            f'from its weights: load_from={weights}'
+        )
     return (
         'expected a file, got a folder, as sharded trainings write them; save with '
-        "strategy.state_dict_cfg='full' (FSDP), or join the pieces with the zero_to_fp32.py in the "
-        'folder above (DeepSpeed)'
+        "strategy.state_dict_cfg='full'"
     )

@@ -3,7 +3,8 @@
 from typing import Any, cast
 
 import torch
-from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
+from mmengine._strategy import BaseStrategy, DDPStrategy, DeepSpeedStrategy, FSDPStrategy
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseModule, is_model_wrapper
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
@@ -40,6 +41,7 @@ class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
         Raises:
             InputError: If a checkpoint does not fit the model.
         """
+        self._check_strategy()
         self._check_weights('nothing' if self._resume else 'partial')
         place_on_cpu(self.strategy)
         if isinstance(self.strategy, FSDPStrategy):
@@ -60,12 +62,14 @@ class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
         """Loads the checkpoint, if there is one, and only then writes the config.
 
         Hooks begin before that, as they do in MMEngine's other runner: `EMAHook` has no averages
-        to load into until then.
+        to load into until then. DeepSpeed loads nothing itself, since it would execute the file; it
+        has been given a model with the weights.
         """
         if isinstance(self.model, FullyShardedDataParallel) and self.optim_wrapper is not None:
             clip_whole_gradients(self.optim_wrapper, self.model)
         self.call_hook('before_run')
-        super().load_or_resume()
+        if not isinstance(self.strategy, DeepSpeedStrategy):
+            super().load_or_resume()
         FlexibleRunner.dump_config(self)
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
@@ -75,6 +79,26 @@ class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
                 return
             self._has_begun = True
         super().call_hook(fn_name, **kwargs)
+
+    def _check_strategy(self) -> None:
+        """Refuses what would be trained and then not be saved, or not be found again."""
+        is_fsdp = isinstance(self.strategy, FSDPStrategy)
+        if is_fsdp and not self.strategy._is_full_state_dict():
+            raise InputError(
+                "strategy.state_dict_cfg: expected 'full', got another; checkpoints in pieces "
+                'cannot be resumed'
+            )
+        is_deepspeed = isinstance(self.strategy, DeepSpeedStrategy)
+        if is_deepspeed and self._resume:
+            raise InputError(
+                f'checkpoint {self._load_from}: a training with DeepSpeed cannot be resumed; start '
+                'from weights alone: load_from without resume'
+            )
+        if (is_fsdp or is_deepspeed) and any(isinstance(hook, EMAHook) for hook in self.hooks):
+            raise InputError(
+                f'custom_hooks: EMAHook averages whole weights, and {type(self.strategy).__name__} '
+                'has pieces of them; leave it out'
+            )
 
     def _check_weights(self, tolerate: Tolerance) -> None:
         self.model = model = self.strategy.build_model(self.model)
