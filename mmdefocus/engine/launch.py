@@ -36,20 +36,21 @@ def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> No
     with one_message(cfg):
         join_processes(cfg)
         check_schedules(cfg)
-        if cfg.get('resume') and not cfg.get('load_from'):
-            resume(cfg, 'auto')
-        check_data(cfg, loaders)
-        if look_at_data:
-            check_datasets(cfg, loaders)
-        check_load_from(cfg)
-        check_pretrained(cfg)
-        _check_folder(cfg, overwrite)
-        runner = build_runner(cfg)
-        with claimed(Path(runner.work_dir)) if is_main_process() else nullcontext():
+        work_dir = Path(cfg.work_dir)
+        with claimed(work_dir) if is_main_process() else nullcontext():
+            if cfg.get('resume') and not cfg.get('load_from'):
+                resume(cfg, 'auto')
+            check_data(cfg, loaders)
+            if look_at_data:
+                check_datasets(cfg, loaders)
+            check_load_from(cfg)
+            check_pretrained(cfg)
+            _check_folder(cfg, overwrite)
+            runner = build_runner(cfg)
             if overwrite:
                 runner.register_hook(ClearFolderHook())
             if is_main_process():
-                remove_unfinished(Path(runner.work_dir))
+                remove_unfinished(work_dir)
             runner.train()
 
 

@@ -33,3 +33,12 @@ def difference(left: object, right: object, place: str = 'all') -> str | None:
     else:
         return None if left == right else place
     return next((found for pair in pairs if (found := difference(*pair))), None)
+
+
+# Steps whose sums are the same for one process and for several, but for their order.
+PLAIN = """
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))
+custom_hooks = [dict(type='NonFiniteLossHook'), dict(type='MeanLoss')]
+model = dict(backbone=dict(drop_path_rate=0.0))
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=9))
+"""

@@ -25,6 +25,7 @@ from mmdefocus.engine.config.command_line import add_config_options, read_config
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import check_place
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,6 +51,7 @@ def main(args: Namespace) -> None:
     console = make_console()
     paths = images_of(args.images)[: args.max_images]
     predictors = build_predictors(args)
+    check_place(args.out / 'index.html')
     subjects = []
     with Progress(console=console, transient=True) as progress:
         for (name, config, checkpoint), predictor in predictors.items():

@@ -1,10 +1,14 @@
 """A training that is stopped anywhere and resumed equals an unbroken one, bit for bit."""
 
+from pathlib import Path
+
 import pytest
+import torch
 from mmengine.hooks import Hook
 from trainings import difference
 
 from mmdefocus.checkpoints.files import read_checkpoint
+from mmdefocus.engine.flexible_runner import CheckedFlexibleRunner
 from mmdefocus.utils.errors import InputError
 
 STEPS = 12
@@ -43,6 +47,8 @@ WAYS = dict(
     lasting_workers=dict(ITERATIONS, loader=dict(num_workers=1, persistent_workers=True)),
     epoch_seed=dict(EPOCHS, custom_hooks=[dict(type='EpochSeedHook')]),
 )
+FLEXIBLE = dict(runner_class=CheckedFlexibleRunner, strategy=dict(type='SingleDeviceStrategy'))
+WAYS |= {f'flexible_{way}': WAYS[way] | FLEXIBLE for way in ('laps', 'accumulation', 'ema')}
 
 VALIDATION = dict(
     val_dataloader=dict(
@@ -183,3 +189,17 @@ def test_a_validation_that_was_broken_off_is_done_on_resuming(train):
     assert len(resumed.message_hub.get_scalar('val/mean').data[0]) == 6
     assert len(runner.message_hub.get_scalar('val/mean').data[0]) == 5
     assert len(resumed.model.seen) == 2  # two batches to validate, none to train
+
+
+@pytest.mark.parametrize('kept', [True, False])
+def test_lost_gradients_are_told_only_where_they_are_lost(train, tmp_path, kept):
+    train('broken', stop=3, **WAYS['accumulation'])
+    path = tmp_path / 'broken' / 'iter_3.pth'
+    if not kept:
+        saved = torch.load(path, weights_only=False)
+        del saved['training_state']
+        saved['meta'].update(epoch=1, iter=2)
+        torch.save(saved, path)
+    resumed, _ = train('broken', resume='broken/iter_3.pth', **WAYS['accumulation'])
+    log = Path(resumed.log_dir, f'{resumed.timestamp}.log').read_text()
+    assert ('Resumed iteration number is not divisible' in log) is not kept
