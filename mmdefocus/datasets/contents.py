@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 
 @dataclass
@@ -24,7 +23,7 @@ class Contents:
     source: str
     labels: tuple[str, ...]
     order: tuple[str, ...] = ()
-    images: list[tuple[Path, tuple[int, int] | None]] = field(default_factory=list)
+    images: list[tuple[str, tuple[float, float] | None]] = field(default_factory=list)
     objects: Counter = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
     notes: Counter = field(default_factory=Counter)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from mmengine.config import Config
 
 from ...datasets.by_name import listed
-from ...datasets.coco_file import coco_contents, read_coco
+from ...datasets.coco_contents import coco_contents
+from ...datasets.coco_file import read_coco_table
 from ...utils.errors import InputError
 from .reading import Part
 
@@ -150,7 +151,7 @@ def _check_evaluator(cfg: Config, loader: str, parts: Sequence[Part]) -> None:
             continue
         truth = contents
         if path != truth.source:
-            truth = coco_contents(path, read_coco(path), part.names or (), '')
+            truth = coco_contents(path, read_coco_table(path), part.names or (), '')
         if truth.ids != contents.ids:
             raise InputError(
                 f'{cfg.filename}: {key}.ann_file {path} has {len(truth.ids)} images, other ones '

@@ -4,13 +4,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import signature
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ...datasets.by_name import listed
-from ...datasets.coco_file import coco_contents, read_coco
+from ...datasets.coco_contents import coco_contents
+from ...datasets.coco_file import read_coco_table
 from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
 from ...datasets.folder_contents import folder_contents, list_contents
@@ -122,11 +122,11 @@ def _read_coco(dataset: Mapping, names: tuple[str, ...] | None) -> Contents:
     if not isinstance(prefix, Mapping) or 'img' not in prefix:
         raise InputError(f"data_prefix: expected dict(img='folder'), got {prefix!r}")
     path = _joined(dataset, dataset.get('ann_file') or '')
-    content = read_coco(path, dataset.get('backend_args'))
+    table = read_coco_table(path, dataset.get('backend_args'))
     used = {} if dataset.get('test_mode') else dataset.get('filter_cfg') or {}
     return coco_contents(
         path,
-        content,
+        table,
         names or (),
         _joined(dataset, prefix['img']),
         min_size=used.get('min_size', 0),
@@ -182,15 +182,13 @@ def _check_files(contents: Contents) -> None:
     Raises:
         InputError: Names the first that is not there, and how many there are.
     """
-    present: dict[Path, set[str]] = {}
+    present: dict[str, frozenset[str]] = {}
     absent = []
     for path, _ in contents.images:
-        if not is_local(str(path)):
-            continue
-        folder = path.parent
+        folder, name = os.path.split(path)
         if folder not in present:
-            present[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
-        if path.name not in present[folder]:
+            present[folder] = frozenset(os.listdir(folder) if os.path.isdir(folder) else ())
+        if name not in present[folder] and is_local(path):
             absent.append(path)
     if absent:
         raise InputError(
