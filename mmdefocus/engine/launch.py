@@ -16,6 +16,7 @@ from .config.schedules import check_schedules
 from .data_check import check_datasets, check_trained_classes
 from .distributed import join_processes, one_message
 from .hooks.clear_folder_hook import ClearFolderHook
+from .hooks.schedule_end_hook import ScheduleEndHook
 from .resuming.newest import check_unused, checkpoint_folders
 
 
@@ -46,6 +47,7 @@ def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> No
         _check_folder(cfg, overwrite)
         runner = build_runner(cfg)
         with claimed(Path(runner.work_dir)) if is_main_process() else nullcontext():
+            runner.register_hook(ScheduleEndHook())
             if overwrite:
                 runner.register_hook(ClearFolderHook())
             if is_main_process():

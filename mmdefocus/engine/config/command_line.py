@@ -10,7 +10,7 @@ from mmengine.config.utils import ConfigParsingError
 
 from ...utils.errors import InputError, one_line
 from .changes import set_launcher, set_work_dir
-from .check import check_keys, check_options
+from .check import check_keys, check_options, check_parts
 from .errors import config_errors
 
 # What reading a config, its bases and its custom imports may raise.
@@ -110,6 +110,7 @@ def config_of(args: argparse.Namespace, *needs: str) -> Iterator[Config]:
     """
     cfg = read_config(args.config, args.cfg_options)
     check_keys(cfg, needs)
+    check_parts(cfg)
     if 'launcher' in args:
         set_launcher(cfg, args.launcher, args.local_rank)
         set_work_dir(cfg, args.work_dir)

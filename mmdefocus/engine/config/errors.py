@@ -9,8 +9,16 @@ from traceback import walk_tb
 from mmengine.config import Config
 from mmengine.registry import Registry
 
-from ...utils.errors import InputError, one_line
+from ...utils.errors import InputError, explain, one_line
 from .check import dicts, nearest
+from .places import place_of
+
+EXPLAINED = (TypeError, LookupError, AssertionError, ValueError, AttributeError, RuntimeError)
+# What is said of a value that is no dict, or no module, but should be.
+OF_A_VALUE = re.compile(r"'(NoneType|str|int|float|bool|list|tuple|dict|ConfigDict)' object has no")
+# Words of torch's errors about tensors that do not fit each other.
+SIZES = ('shape', 'size', 'channels', 'elements', 'out of bounds')
+SHOW_ALL = 'MMDEFOCUS_TRACEBACK=1 shows where'
 
 
 @contextmanager
@@ -18,7 +26,16 @@ def config_errors(cfg: Config) -> Iterator[None]:
     """Turns what goes wrong while a config is built into an `InputError` that names the key."""
     try:
         yield
-    except (TypeError, LookupError, AssertionError, ValueError) as error:
+    except InputError:
+        raise
+    except (
+        TypeError,
+        LookupError,
+        AssertionError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+    ) as error:
         message = (
             _unknown_argument(error, cfg)
             or _unknown_type(error)
@@ -79,19 +96,24 @@ def _bad_value(error: Exception) -> str | None:
 
 
 def _bad_entry(error: Exception, cfg: Config) -> str | None:
-    """Explains a key, index or type that a config or an image has wrong, as a library meets it."""
-    if not isinstance(error, (TypeError, LookupError)):
+    """Explains what a config or an image has wrong, by the part that meets it."""
+    if isinstance(error, AttributeError) and not OF_A_VALUE.match(str(error)):
         return None
+    if explain(error):
+        return None  # it names what is wrong
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     what = f'{type(error).__name__}: {one_line(error)}'
+    of_sizes = isinstance(error, RuntimeError) and any(word in str(error) for word in SIZES)
+    if isinstance(error, RuntimeError) and not of_sizes:
+        return None
     for frame in reversed(frames):
         results, built = frame.f_locals.get('results'), frame.f_locals.get('obj_cls')
         if isinstance(results, dict) and 'img_path' in results:
             return f'{results["img_path"]}: {what}'
         if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
             return f'{cfg.filename}: {built.__name__}: {what}'
-    by_mmengine = frames[-1].f_globals.get('__name__', '').startswith('mmengine.')
-    return f'{cfg.filename}: {what}' if by_mmengine else None
+    place = place_of(frames)
+    return f'{cfg.filename}: {place}: {what}; {SHOW_ALL}' if place else None
 
 
 def _find_class(name: str, frames: list) -> object | None:

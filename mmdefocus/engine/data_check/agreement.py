@@ -29,7 +29,7 @@ def check_agreement(cfg: Config, found: Mapping[str, Sequence[Part]]) -> None:
         for part in parts:
             if part.names:
                 _check_heads(cfg, loader, len(part.names))
-                _check_topk(cfg, loader, len(part.names))
+                _check_metrics(cfg, loader, len(part.names))
 
 
 def _check_order(part: Part) -> None:
@@ -57,7 +57,7 @@ def _check_use(loader: str, parts: Sequence[Part]) -> None:
     known = [part.contents for part in parts if part.contents]
     if len(known) < len(parts):
         return
-    if not any(contents.images for contents in known):
+    if not any(contents.num_images for contents in known):
         why = '; '.join(f'{n} {what}' for c in known for what, n in c.left_out.items())
         raise InputError(f'{loader}: no image in {known[0].source}' + (f': {why}' if why else ''))
     if not any(contents.objects.total() for contents in known):
@@ -126,9 +126,15 @@ def _evaluators(cfg: Config, loader: str) -> list[tuple[str, Mapping]]:
     return [(key, evaluator) for evaluator in given if isinstance(evaluator, Mapping)]
 
 
-def _check_topk(cfg: Config, loader: str, count: int) -> None:
-    """Refuses a top-k accuracy of more classes than there are."""
+def _check_metrics(cfg: Config, loader: str, count: int) -> None:
+    """Refuses a metric of another number of classes, or of the best of more than there are."""
     for key, evaluator in _evaluators(cfg, loader):
+        number = evaluator.get('num_classes')
+        if isinstance(number, int) and number != count:
+            raise InputError(
+                f'{cfg.filename}: {key}.num_classes is {number}, but {loader} has {count} '
+                f'classes; set {key}.num_classes={count}'
+            )
         topk = evaluator.get('topk') or ()
         topk = topk if isinstance(topk, (list, tuple)) else (topk,)
         if topk and max(topk) > count:
@@ -151,7 +157,10 @@ def _check_evaluator(cfg: Config, loader: str, parts: Sequence[Part]) -> None:
             continue
         truth = contents
         if path != truth.source:
-            truth = coco_contents(path, read_coco_table(path), part.names or (), '')
+            try:
+                truth = coco_contents(path, read_coco_table(path), part.names or (), '')
+            except InputError as error:
+                raise InputError(f'{cfg.filename}: {key}.ann_file: {error}') from error
         if truth.ids != contents.ids:
             raise InputError(
                 f'{cfg.filename}: {key}.ann_file {path} has {len(truth.ids)} images, other ones '

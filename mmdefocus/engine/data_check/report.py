@@ -31,7 +31,7 @@ def show(found: Mapping[str, Sequence[Part]], console: Console) -> None:
                 counts = contents.left_out + contents.notes
                 row = [
                     split_name(loader),
-                    f'{len(contents.images):,}',
+                    f'{contents.num_images:,}',
                     f'{contents.objects.total():,}',
                     contents.source,
                     '\n'.join(f'{n:,} {what}' for what, n in counts.most_common()) or 'nothing',
