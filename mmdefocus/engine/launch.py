@@ -13,7 +13,7 @@ from .build import build_runner
 from .config.changes import resume
 from .config.check import check_data, check_load_from, check_pretrained
 from .config.schedules import check_schedules
-from .data_check import check_datasets, check_trained_classes
+from .data_check import check_datasets, check_first_classes, check_trained_classes
 from .distributed import join_processes, one_message
 from .hooks.clear_folder_hook import ClearFolderHook
 from .hooks.schedule_end_hook import ScheduleEndHook
@@ -40,9 +40,11 @@ def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> No
         if cfg.get('resume') and not cfg.get('load_from'):
             resume(cfg, 'auto')
         check_data(cfg, loaders)
-        if look_at_data:
-            check_datasets(cfg, loaders)
+        found = check_datasets(cfg, loaders) if look_at_data else {}
         check_load_from(cfg)
+        for part in found.get('train_dataloader', ()) if cfg.get('load_from') else ():
+            check = check_trained_classes if cfg.get('resume') else check_first_classes
+            check(cfg.load_from, part.where, part.names)
         check_pretrained(cfg)
         _check_folder(cfg, overwrite)
         runner = build_runner(cfg)

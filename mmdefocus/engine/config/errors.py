@@ -4,18 +4,28 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from traceback import walk_tb
+from traceback import extract_tb, walk_tb
 
 from mmengine.config import Config
+from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import Registry
 
 from ...utils.errors import InputError, explain, one_line
 from .check import dicts, nearest
 from .places import place_of
 
-EXPLAINED = (TypeError, LookupError, AssertionError, ValueError, AttributeError, RuntimeError)
-# What is said of a value that is no dict, or no module, but should be.
-OF_A_VALUE = re.compile(r"'(NoneType|str|int|float|bool|list|tuple|dict|ConfigDict)' object has no")
+EXPLAINED = (
+    *(TypeError, LookupError, AssertionError, ValueError, AttributeError, RuntimeError),
+    ImportError,
+)
+# What is wrong with a config file, in words that need no class of error before them.
+PLAIN = (ConfigParsingError, ImportError, NameError, OSError, SyntaxError)
+# What is said of a value that should be a dict or a module, and of a sample that a pipeline has
+# not filled.
+OF_A_VALUE = re.compile(
+    r"'(NoneType|str|int|float|bool|list|tuple|dict|ConfigDict|\w*DataSample|InstanceData)' object "
+    'has no attribute'
+)
 # Words of torch's errors about tensors that do not fit each other.
 SIZES = ('shape', 'size', 'channels', 'elements', 'out of bounds')
 SHOW_ALL = 'MMDEFOCUS_TRACEBACK=1 shows where'
@@ -28,14 +38,7 @@ def config_errors(cfg: Config) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (
-        TypeError,
-        LookupError,
-        AssertionError,
-        ValueError,
-        AttributeError,
-        RuntimeError,
-    ) as error:
+    except EXPLAINED as error:
         message = (
             _unknown_argument(error, cfg)
             or _unknown_type(error)
@@ -45,6 +48,25 @@ def config_errors(cfg: Config) -> Iterator[None]:
         if message is None:
             raise
         raise InputError(message) from error
+
+
+def config_fault(error: Exception) -> str:
+    """Says what is wrong with a config file, and in which line where it is the file that failed."""
+    text = one_line(error) if isinstance(error, PLAIN) else _named(error)
+    if isinstance(error, ImportError):
+        causes: list[BaseException] = [error]
+        while cause := causes[-1].__cause__ or causes[-1].__context__:
+            causes.append(cause)
+        text = f'{one_line(error).partition(chr(44))[0]}: {causes[-1]}'
+    last = extract_tb(error.__traceback__)[-1]
+    of_library = any(place in last.filename for place in ('site-packages', '<frozen', 'lib/python'))
+    return text if of_library else f'{last.filename}, line {last.lineno}: {text}'
+
+
+def _named(error: Exception) -> str:
+    """Returns the class of an error and its message; for an assertion without one, its code."""
+    text = one_line(error) if str(error) else extract_tb(error.__traceback__)[-1].line
+    return f'{type(error).__name__}: {text}'
 
 
 def _unknown_argument(error: Exception, cfg: Config) -> str | None:
@@ -102,7 +124,9 @@ def _bad_entry(error: Exception, cfg: Config) -> str | None:
     if explain(error):
         return None  # it names what is wrong
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    what = f'{type(error).__name__}: {one_line(error)}'
+    what = _named(error)
+    if isinstance(error, ImportError):
+        return f'{cfg.filename}: {one_line(error)}'
     of_sizes = isinstance(error, RuntimeError) and any(word in str(error) for word in SIZES)
     if isinstance(error, RuntimeError) and not of_sizes:
         return None

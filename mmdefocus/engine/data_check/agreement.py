@@ -89,9 +89,9 @@ def _check_heads(cfg: Config, loader: str, count: int) -> None:
     if 'data_preprocessor' in cfg and 'data_preprocessor' not in cfg.model:
         nodes += _counts('data_preprocessor', cfg.data_preprocessor)
     for where, number in nodes:
-        if number != count:
+        if type(number) is not int or number != count:
             raise InputError(
-                f'{cfg.filename}: {where}.num_classes is {number}, but {loader} has {count} '
+                f'{cfg.filename}: {where}.num_classes is {number!r}, but {loader} has {count} '
                 f'classes; set {where}.num_classes={count}'
             )
     train = cfg.model.get('train_cfg') or {}
@@ -103,7 +103,7 @@ def _check_heads(cfg: Config, loader: str, count: int) -> None:
         )
 
 
-def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[str, int]]:
+def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[str, object]]:
     """Yields each `num_classes` of a head or preprocessor with the keys that lead to it."""
     key = where.rpartition('.')[2]
     inside = (inside or key in HEADS) and key not in ('rpn_head', 'task_heads')
@@ -112,7 +112,7 @@ def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[st
             yield from _counts(f'{where}.{number}', child, inside)
     if not isinstance(node, Mapping):
         return
-    if inside and isinstance(node.get('num_classes'), int):
+    if inside and node.get('num_classes') is not None:
         yield where, node['num_classes']
     for name, child in node.items():
         if name not in ('rpn_head', 'task_heads'):
