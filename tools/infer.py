@@ -16,7 +16,7 @@ from rich.progress import track
 from mmdefocus.apis.inference import Predictor, build_predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
-from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
@@ -28,8 +28,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('images', type=Path, help='an image, or a folder of images')
-    add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    add_model(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
     parser.add_argument(
         '--score-thr',
@@ -38,7 +37,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='SCORE',
         help='draw boxes of at least this score; default %(default)s; the JSON file has them all',
     )
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
 
 
 def predict(images: list[Path], predictor: Predictor, out: Path, console: Console) -> list[dict]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmdefocus.apis.zero_shot import ZeroShotClassifier
 from mmdefocus.engine.command import command
-from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import write_json
@@ -16,8 +16,7 @@ from mmdefocus.utils.files import write_json
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('image', type=Path, help='an image')
-    add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    add_model(parser)
     parser.add_argument(
         '--labels', nargs='+', required=True, metavar='LABEL', help='at least two texts'
     )
@@ -29,7 +28,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='captions with {} for the label, or imagenet for the 80 of CLIP; default: the label',
     )
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='write the JSON here, too')
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
 
 
 @command(add_arguments)

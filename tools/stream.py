@@ -19,7 +19,7 @@ from mmdefocus.apis.inference import build_predictor
 from mmdefocus.apis.streaming import StreamReader, settled_at
 from mmdefocus.datasets.strips import Strips, open_strips
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.files import replacing, write_json
 
@@ -29,8 +29,7 @@ PIXELS = 2**20  # of a strip, where nothing else is asked for
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('image', type=Path, help='an image file')
-    add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    add_model(parser)
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
     parser.add_argument(
         '--rows',
@@ -38,7 +37,6 @@ def add_arguments(parser: ArgumentParser) -> None:
         help='rows of a strip, rounded up to whole patches or sections; default: about a megapixel',
     )
     parser.add_argument('--level', type=at_least(0), default=0, help='level of a TIFF pyramid')
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
 
 
 def read(reader: StreamReader, strips: Strips, rows: int, out: Path) -> list[dict]:

@@ -23,9 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw the predictions beside the ground truth here'
     )
-    parser.add_argument(
-        '--skip-data-check', action='store_true', help='do not read the data before testing'
-    )
 
 
 @command(add_arguments)

@@ -41,9 +41,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--auto-scale-lr', action='store_true', help='scale the learning rate with the batch size'
     )
-    parser.add_argument(
-        '--skip-data-check', action='store_true', help='do not read the data before training'
-    )
 
 
 @command(add_arguments)

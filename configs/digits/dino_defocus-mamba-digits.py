@@ -78,14 +78,13 @@ test_pipeline = [
         meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'),
     ),
 ]
+dataset = dict(type='CocoByName', metainfo=dict(classes=classes), data_root=data_root)
 train_dataloader = dict(
     batch_size=4,
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
-        type='CocoByName',
-        metainfo=dict(classes=classes),
-        data_root=data_root,
+        dataset,
         ann_file='annotations/train.json',
         data_prefix=dict(img='train/'),
         pipeline=train_pipeline,
@@ -96,9 +95,7 @@ val_dataloader = dict(
     num_workers=0,
     persistent_workers=False,
     dataset=dict(
-        type='CocoByName',
-        metainfo=dict(classes=classes),
-        data_root=data_root,
+        dataset,
         ann_file='annotations/val.json',
         data_prefix=dict(img='val/'),
         pipeline=test_pipeline,

@@ -1,9 +1,5 @@
 # After Vision Mamba-S of Table 1 (26M parameters), with the recipe of the causal baselines.
-_base_ = [
-    '../_base_/models/causal_baseline.py',
-    '../_base_/datasets/imagenet_224.py',
-    '../_base_/schedules/imagenet_300e_baseline.py',
-]
+_base_ = '../_base_/imagenet_baseline.py'
 
 model = dict(
     backbone=dict(

@@ -1,9 +1,5 @@
 # De-focus ViT without its filter.
-_base_ = [
-    '../_base_/models/causal_baseline.py',
-    '../_base_/datasets/imagenet_224.py',
-    '../_base_/schedules/imagenet_300e_baseline.py',
-]
+_base_ = '../_base_/imagenet_baseline.py'
 
 model = dict(
     backbone=dict(type='DefocusViT', arch='small', decay='none', rope='none'),

@@ -1,9 +1,5 @@
 # Eq. 4 as RetNet has it: decay and rotary embedding are there, but fixed.
-_base_ = [
-    '../_base_/models/causal_baseline.py',
-    '../_base_/datasets/imagenet_224.py',
-    '../_base_/schedules/imagenet_300e_baseline.py',
-]
+_base_ = '../_base_/imagenet_baseline.py'
 
 model = dict(
     backbone=dict(type='DefocusRetNet', arch='base', decay='fixed', rope='fixed'),

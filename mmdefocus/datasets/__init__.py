@@ -13,6 +13,7 @@ if find_spec('mmdet') is not None:
     __all__ += ['CocoByName']
 
 if find_spec('mmpretrain') is not None:
+    from .decoded_folders import DecodedFolders
     from .folders import FoldersByName
 
-    __all__ += ['FoldersByName']
+    __all__ += ['DecodedFolders', 'FoldersByName']

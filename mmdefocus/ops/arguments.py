@@ -9,6 +9,8 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
+from .numerics import wide_dtype
+
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 MAY_BE_EMPTY = 'BLQ'
 
@@ -58,6 +60,17 @@ def check_state(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> N
     _check_dtype('initial_state', state)
     if state.device != like.device:
         raise ValueError(f'initial_state: expected the device {like.device}, got {state.device}')
+
+
+def state_or_zeros(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Returns the state from which an operator begins, in the dtype of sums over values of `like`.
+
+    Raises:
+        ValueError: As `check_state`.
+    """
+    check_state(state, shape, like)
+    dtype = wide_dtype(like.dtype)
+    return like.new_zeros(shape, dtype=dtype) if state is None else state.to(dtype)
 
 
 def check_group_size(group_size: int, channels: int) -> None:

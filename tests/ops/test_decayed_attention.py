@@ -9,26 +9,15 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from mmdefocus.ops import decayed_attention
 
-NAMES = ('q', 'k', 'v', 'log_decay')
+from . import shared
+
 OPERATOR = 'decayed_attention'
 both_directions = pytest.mark.parametrize('causal', [True, False], ids=['causal', 'non_causal'])
 
 
-def make_inputs(batch=2, heads=3, length=23, width=6, value_width=5, dtype=torch.float64):
-    """Returns q, k, v, log_decay, the first three in the layout of a mixer, `(B, L, H, K)`."""
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(size):
-        shape = (batch, length, heads, size)
-        return torch.randn(shape, generator=generator, dtype=torch.float64).transpose(1, 2)
-
-    tensors = (normal(width), normal(width), normal(value_width), -torch.logspace(-3, 0, heads))
-    return tuple(x.to(dtype) for x in tensors)
-
-
 @both_directions
 def test_the_naive_backend_is_the_formula(causal):
-    q, k, v, log_decay = make_inputs(length=9)
+    q, k, v, log_decay = shared.make_heads(length=9)
     y = decayed_attention(q, k, v, log_decay, causal=causal, backend='naive')
     for t in range(9):
         seen = t + 1 if causal else 9
@@ -40,35 +29,20 @@ def test_the_naive_backend_is_the_formula(causal):
 
 @both_directions
 def test_without_decay_it_is_the_attention_of_torch(backend, causal, long):
-    q, k, v, log_decay = make_inputs(length=long)
+    q, k, v, log_decay = shared.make_heads(length=long)
     y = decayed_attention(q, k, v, torch.zeros_like(log_decay), causal=causal, backend=backend)
     expected = scaled_dot_product_attention(q, k, v, is_causal=causal)
     torch.testing.assert_close(y, expected)
 
 
 @both_directions
-@pytest.mark.parametrize(
-    'sizes',
-    [
-        {'length': 1},
-        {'length': 2},
-        {'length': 127},
-        {'length': 128},
-        {'length': 129},
-        {'length': 70, 'batch': 1, 'heads': 1},
-        {'length': 301},
-        {'batch': 1, 'heads': 1},
-        {'width': 1, 'value_width': 1},
-        {'width': 32, 'value_width': 64, 'length': 150},
-    ],
-    ids=str,
-)
+@shared.sizes_of_heads
 def test_equals_naive_in_values_and_gradients(fast_backend, causal, sizes, equals_naive):
-    equals_naive(make_inputs(**sizes), fast_backend, 1e-12, causal=causal)
+    equals_naive(shared.make_heads(**sizes), fast_backend, 1e-12, causal=causal)
 
 
 def test_large_logits_do_not_overflow(fast_backend, relative_error, run_with_gradients):
-    q, k, v, log_decay = make_inputs(length=140, dtype=torch.float32)
+    q, k, v, log_decay = shared.make_heads(length=140, dtype=torch.float32)
     inputs = (q * 100, k * 100, v, log_decay)
     y, grads = run_with_gradients(inputs, fast_backend)
     expected, _ = run_with_gradients([x.double() for x in inputs], 'naive')
@@ -76,18 +50,12 @@ def test_large_logits_do_not_overflow(fast_backend, relative_error, run_with_gra
     assert all(grad.isfinite().all() for grad in grads)
 
 
-TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
-
-
-@pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: logits are float32."""
-    inputs = make_inputs(length=long, dtype=dtype)
-    equals_naive(inputs, backend, TOLERANCES[dtype], 2 * TOLERANCES[dtype])
+class TestAccuracy(shared.AccuracyTests):
+    make_inputs = staticmethod(shared.make_heads)
 
 
 def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
-    inputs = make_inputs(length=140, dtype=torch.float32)
+    inputs = shared.make_heads(length=140, dtype=torch.float32)
     expected, _ = run_with_gradients(inputs, backend)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         y = decayed_attention(*inputs, backend=backend)
@@ -95,7 +63,7 @@ def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
 
 
 def test_autocast_leaves_the_backward_in_float32(fast_backend, run_with_gradients):
-    inputs = make_inputs(length=140, dtype=torch.float32)
+    inputs = shared.make_heads(length=140, dtype=torch.float32)
     _, expected_grads = run_with_gradients(inputs, fast_backend)
     with torch.autocast('cpu', dtype=torch.bfloat16):
         _, grads = run_with_gradients(inputs, fast_backend)
@@ -103,65 +71,48 @@ def test_autocast_leaves_the_backward_in_float32(fast_backend, run_with_gradient
 
 
 def test_any_strides_do(fast_backend, long, strides_do_not_matter):
-    strides_do_not_matter(make_inputs(length=long), fast_backend)
+    strides_do_not_matter(shared.make_heads(length=long), fast_backend)
 
 
 @both_directions
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@pytest.mark.parametrize('log_decay', [-100.0, -1e-6, 0.0])
+@shared.extreme_decays
 def test_extreme_decay_is_exact(
-    fast_backend, causal, dtype, log_decay, relative_error, long, run_with_gradients
+    fast_backend, causal, dtype, rate, relative_error, long, run_with_gradients
 ):
-    q, k, v, rates = make_inputs(length=long, dtype=dtype)
-    inputs = (q, k, v, torch.full_like(rates, log_decay))
-    expected, expected_grads = run_with_gradients(
-        [x.double() for x in inputs], 'naive', causal=causal
-    )
-    y, grads = run_with_gradients(inputs, fast_backend, causal=causal)
-    tolerance = 1e-12 if dtype == torch.float64 else 2e-6
-    assert relative_error(y, expected) < tolerance
-    for grad, expected_grad in zip(grads[:3], expected_grads[:3], strict=True):
-        assert relative_error(grad, expected_grad) < tolerance
-    if log_decay == -100:  # the gradient of the decay is below eps², which counts as 0
-        assert grads[3].abs().max() < 1e-30
-    else:
-        assert relative_error(grads[3], expected_grads[3]) < 10 * tolerance
+    inputs = shared.make_heads(length=long, dtype=dtype)
+    run = partial(run_with_gradients, causal=causal)
+    shared.check_decay(run, relative_error, inputs, fast_backend, rate)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', shared.HEADS)
 def test_nan_comes_through(backend, name):
-    inputs = dict(zip(NAMES, make_inputs(batch=1, length=140), strict=True))
-    inputs[name] = inputs[name].clone()
-    inputs[name][(1,) if name == 'log_decay' else (0, 1, 130)] = float('nan')
-    y = decayed_attention(**inputs, backend=backend)
+    y = decayed_attention(**shared.heads_with_nan(name), backend=backend)
     seen = {'q': slice(130, 131), 'log_decay': slice(None)}.get(name, slice(130, None))
-    assert y[0, 1, seen].isnan().all()
-    assert y[0, [0, 2]].isfinite().all()
-    if name in ('q', 'k'):
-        assert y[0, 1, :130].isfinite().all()
+    shared.check_nan(y, name, seen)
 
 
 @both_directions
 def test_gradcheck(backend, causal):
-    inputs = [x.requires_grad_() for x in make_inputs(batch=1, heads=2, length=5, width=3)]
+    inputs = [x.requires_grad_() for x in shared.make_heads(batch=1, heads=2, length=5, width=3)]
     assert gradcheck(lambda *x: decayed_attention(*x, causal=causal, backend=backend), inputs)
 
 
 def test_the_backward_keeps_no_logits(fast_backend, kept_for_backward):
     """Beside its inputs: the output and one number a query."""
-    inputs = make_inputs(length=300)
+    inputs = shared.make_heads(length=300)
     y, kept = kept_for_backward(partial(decayed_attention, backend=fast_backend), inputs)
     assert kept == y.numel() + inputs[0][..., 0].numel()
 
 
 def test_custom_operator_keeps_the_rules_of_torch():
-    inputs = [x.requires_grad_() for x in make_inputs(length=130)]
+    inputs = [x.requires_grad_() for x in shared.make_heads(length=130)]
     torch.library.opcheck(torch.ops.mmdefocus.decayed_attention_fused, (*inputs, True))
 
 
 @both_directions
 def test_compiles_without_a_graph_break(fast_backend, causal, differentiate, run_with_gradients):
-    inputs = make_inputs(length=140)
+    inputs = shared.make_heads(length=140)
     expected = run_with_gradients(inputs, fast_backend, causal=causal)
     compiled = torch.compile(
         lambda *x: decayed_attention(*x, causal=causal, backend=fast_backend),
@@ -173,6 +124,6 @@ def test_compiles_without_a_graph_break(fast_backend, causal, differentiate, run
 
 def test_bad_input_is_named(bad_heads):
     name, value, found = bad_heads
-    inputs = dict(zip(NAMES, make_inputs(), strict=True)) | {name: value}
+    inputs = dict(zip(shared.HEADS, shared.make_heads(), strict=True)) | {name: value}
     with pytest.raises(ValueError, match=f'^{name}:.*{found}'):
         decayed_attention(**inputs)

@@ -7,8 +7,9 @@ from torch.autograd import gradcheck
 from mmdefocus.ops import available_backends, exportable, ms_deform_attn
 from mmdefocus.ops.triton_support import interpreted
 
+from .shared import each_narrow_dtype
+
 OPERATOR = 'ms_deform_attn'
-TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
 LEVELS = ((3, 4), (2, 3))
 
 needs_compiler = pytest.mark.skipif(
@@ -83,8 +84,10 @@ def test_equals_naive_on_larger_maps(queries, channels, differentiate):
 
 
 @pytest.mark.parametrize('queries', [3, 40])
-@pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(fast_backend, dtype, queries, differentiate, relative_error):
+@each_narrow_dtype
+def test_each_dtype_keeps_its_accuracy(
+    fast_backend, dtype, tolerance, queries, differentiate, relative_error
+):
     if interpreted() and queries > 3:
         pytest.skip('takes an interpreter long')
     levels, inputs = make_inputs(queries=queries, channels=24, dtype=dtype)
@@ -94,7 +97,7 @@ def test_each_dtype_keeps_its_accuracy(fast_backend, dtype, queries, differentia
     )
     assert y.dtype == dtype
     for actual, exact in zip((y, *grads), (expected, *expected_grads), strict=True):
-        assert relative_error(actual, exact) < TOLERANCES[dtype]
+        assert relative_error(actual, exact) < tolerance
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

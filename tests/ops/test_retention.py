@@ -8,20 +8,15 @@ from torch.autograd import gradcheck
 
 from mmdefocus.ops import retention
 
-NAMES = ('q', 'k', 'v', 'log_decay')
+from . import shared
+
 OPERATOR = 'retention'
 
 
-def make_inputs(batch=2, heads=3, length=23, width=6, value_width=5, dtype=torch.float64):
-    """Returns q, k, v, log_decay, the first three in the layout of a mixer, `(B, L, H, K)`."""
-    generator = torch.Generator().manual_seed(0)
-
-    def normal(size):
-        shape = (batch, length, heads, size)
-        return torch.randn(shape, generator=generator, dtype=torch.float64).transpose(1, 2)
-
-    q, k, v = normal(width) * width**-0.5, normal(width), normal(value_width)
-    return tuple(x.to(dtype) for x in (q, k, v, -torch.logspace(-3, 0, heads)))
+def make_inputs(**sizes):
+    """Returns heads whose queries are scaled, as retention leaves it to its caller."""
+    q, *others = shared.make_heads(**sizes)
+    return q * q.shape[-1] ** -0.5, *others
 
 
 def test_the_naive_backend_is_the_formula():
@@ -34,34 +29,13 @@ def test_the_naive_backend_is_the_formula():
     torch.testing.assert_close(retention(q, k, v, log_decay, backend='naive'), expected)
 
 
-@pytest.mark.parametrize(
-    'sizes',
-    [
-        {'length': 1},
-        {'length': 2},
-        {'length': 127},
-        {'length': 128},
-        {'length': 129},
-        {'length': 70, 'batch': 1, 'heads': 1},
-        {'length': 301},
-        {'batch': 1, 'heads': 1},
-        {'width': 1, 'value_width': 1},
-        {'width': 32, 'value_width': 64, 'length': 150},
-    ],
-    ids=str,
-)
+@shared.sizes_of_heads
 def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive):
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
-TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
-
-
-@pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: sums are float32."""
-    inputs = make_inputs(length=long, dtype=dtype)
-    equals_naive(inputs, backend, TOLERANCES[dtype], 2 * TOLERANCES[dtype])
+class TestAccuracy(shared.AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
 
 
 def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
@@ -78,35 +52,19 @@ def test_any_strides_do(fast_backend, long, strides_do_not_matter):
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@pytest.mark.parametrize('log_decay', [-100.0, -1e-6, 0.0])
+@shared.extreme_decays
 def test_extreme_decay_is_exact(
-    fast_backend, dtype, log_decay, relative_error, long, run_with_gradients
+    fast_backend, dtype, rate, relative_error, long, run_with_gradients
 ):
-    q, k, v, rates = make_inputs(length=long, dtype=dtype)
-    inputs = (q, k, v, torch.full_like(rates, log_decay))
-    expected, expected_grads = run_with_gradients([x.double() for x in inputs], 'naive')
-    y, grads = run_with_gradients(inputs, fast_backend)
-    tolerance = 1e-12 if dtype == torch.float64 else 2e-6
-    assert relative_error(y, expected) < tolerance
-    for grad, expected_grad in zip(grads[:3], expected_grads[:3], strict=True):
-        assert relative_error(grad, expected_grad) < tolerance
-    if log_decay == -100:  # the gradient of the decay is below eps², which counts as 0
-        assert grads[3].abs().max() < 1e-30
-    else:
-        assert relative_error(grads[3], expected_grads[3]) < 10 * tolerance
+    inputs = make_inputs(length=long, dtype=dtype)
+    shared.check_decay(run_with_gradients, relative_error, inputs, fast_backend, rate)
 
 
-@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('name', shared.HEADS)
 def test_nan_comes_through(backend, name):
-    inputs = dict(zip(NAMES, make_inputs(batch=1, length=140), strict=True))
-    inputs[name] = inputs[name].clone()
-    inputs[name][(1,) if name == 'log_decay' else (0, 1, 130)] = float('nan')
-    y = retention(**inputs, backend=backend)
+    y = retention(**shared.heads_with_nan(name), backend=backend)
     seen = {'q': slice(130, 131), 'log_decay': slice(1, None)}.get(name, slice(130, None))
-    assert y[0, 1, seen].isnan().all()
-    assert y[0, [0, 2]].isfinite().all()
-    if name in ('q', 'k'):
-        assert y[0, 1, :130].isfinite().all()
+    shared.check_nan(y, name, seen)
 
 
 def test_gradcheck(backend):
@@ -138,6 +96,6 @@ def test_custom_operator_keeps_the_rules_of_torch(fast_backend, place, long):
 
 def test_bad_input_is_named(bad_heads):
     name, value, found = bad_heads
-    inputs = dict(zip(NAMES, make_inputs(), strict=True)) | {name: value}
+    inputs = dict(zip(shared.HEADS, make_inputs(), strict=True)) | {name: value}
     with pytest.raises(ValueError, match=f'^{name}:.*{found}'):
         retention(**inputs)

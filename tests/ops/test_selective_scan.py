@@ -9,6 +9,8 @@ from torch.autograd import gradcheck
 
 from mmdefocus.ops import selective_scan
 
+from .shared import TOLERANCES, AccuracyTests
+
 DATA = Path(__file__).parents[1] / 'data'
 NAMES = ('u', 'delta', 'A', 'B', 'C')
 OPERATOR = 'selective_scan'
@@ -61,14 +63,8 @@ def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive)
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
-TOLERANCES = {torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 1.5e-2}
-
-
-@pytest.mark.parametrize('dtype', TOLERANCES)
-def test_each_dtype_keeps_its_accuracy(backend, dtype, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: the state is float32."""
-    inputs = make_inputs(length=long, dtype=dtype)
-    equals_naive(inputs, backend, TOLERANCES[dtype], 2 * TOLERANCES[dtype])
+class TestAccuracy(AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
 
 
 def test_time_steps_may_be_wider_than_the_input(backend, equals_naive):

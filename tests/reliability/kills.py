@@ -21,10 +21,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import mmpretrain.models  # noqa: F401  (imported before the processes fork)
-import numpy as np
 import torch
+from trainings import difference, make_images
 
 import mmdefocus.engine.launch
 import mmdefocus.models  # noqa: F401
@@ -155,27 +154,6 @@ def kill_once(training: Training, duration: float, chance: random.Random) -> boo
     return True
 
 
-def same(left: object, right: object) -> bool:
-    """Returns whether nested containers of tensors are equal, bit for bit."""
-    if isinstance(left, torch.Tensor):
-        return torch.equal(left, right)
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-    if isinstance(left, list | tuple):
-        return len(left) == len(right) and all(map(same, left, right))
-    return left == right
-
-
-def make_images(folder: Path) -> None:
-    """Writes two classes of six images of 16 x 16."""
-    rng = np.random.default_rng(0)
-    for name in ('dark', 'light'):
-        (folder / name).mkdir(parents=True)
-        for index in range(6):
-            image = rng.integers(0, 128, (16, 16, 3)) + 127 * (name == 'light')
-            cv2.imwrite(str(folder / name / f'{index}.png'), image.astype(np.uint8))
-
-
 def try_way(way: str, kills: int, folder: Path, chance: random.Random) -> tuple[int, int, int]:
     """Kills trainings of one way; returns kills, trainings and those that ended otherwise."""
     whole = Training(way, folder, 'unbroken')
@@ -190,7 +168,7 @@ def try_way(way: str, kills: int, folder: Path, chance: random.Random) -> tuple[
         trainings += 1
         found = training.final()
         parts = {'state_dict', 'ema_state_dict', 'optimizer', 'param_schedulers'} & {*expected}
-        different += not all(same(expected[part], found[part]) for part in parts)
+        different += any(difference(expected[part], found[part]) for part in parts)
     return done, trainings, different
 
 

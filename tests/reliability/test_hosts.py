@@ -8,10 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 import torch
+from trainings import make_images
 
 from mmdefocus.checkpoints.files import read_checkpoint
 
@@ -52,12 +51,7 @@ def hosts():
 @pytest.fixture
 def config(tmp_path):
     """A training of thirty steps on two processes."""
-    rng = np.random.default_rng(0)
-    for name in ('dark', 'light'):
-        (tmp_path / 'data' / name).mkdir(parents=True)
-        for index in range(6):
-            image = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / 'data' / name / f'{index}.png'), image)
+    make_images(tmp_path / 'data')
     path = tmp_path / 'hosts.py'
     path.write_text(
         f"_base_ = '{HERE / 'tiny_training.py'}'\n"

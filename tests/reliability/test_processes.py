@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
-import numpy as np
 import torch
+from trainings import make_images
 
 from mmdefocus.checkpoints.files import read_checkpoint
 
@@ -29,12 +28,7 @@ def train(folder: Path, processes: int, work_dir: str, *options: str) -> None:
 
 
 def test_one_process_becomes_two_in_mid_epoch(tmp_path):
-    rng = np.random.default_rng(0)
-    for name in ('dark', 'light'):
-        (tmp_path / 'data' / name).mkdir(parents=True)
-        for index in range(6):
-            image = rng.integers(0, 255, (16, 16, 3)).astype(np.uint8)
-            cv2.imwrite(str(tmp_path / 'data' / name / f'{index}.png'), image)
+    make_images(tmp_path / 'data')
     (tmp_path / 'config.py').write_text(
         f"_base_ = '{HERE / 'tiny_training.py'}'\n"
         f"train_dataloader = dict(dataset=dict(data_root='{tmp_path / 'data'}'))\n"

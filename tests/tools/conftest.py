@@ -13,68 +13,38 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from trainings import make_images
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 DATA = Path(__file__).parents[1] / 'data'
+RELIABILITY = Path(__file__).parents[1] / 'reliability'
 NUMBERS = itertools.count()
 
 CONFIG = """
-_base_ = '{tiny_arch}'
-custom_imports = dict(
-    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
-    allow_failed_imports=False,
-)
-default_scope = 'mmpretrain'
+_base_ = '{base}'
 data_preparation = 'python make_images.py'
-randomness = dict(seed=0)
-env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0))
+# whole, so that a test may change what it likes
+model = dict(_base_.model.to_dict(), _delete_=True)
+optim_wrapper = dict(_base_.optim_wrapper.to_dict(), _delete_=True)
 
-model = dict(
-    type='ImageClassifier',
-    data_preprocessor=dict(num_classes=2, mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
-    backbone=dict(
-        type='DefocusMamba',
-        arch=_base_.arch,
-        img_size=16,
-        patch_size=8,
-        out_type='cls_and_tokens',
-    ),
-    head=dict(type='DefocusClsHead', num_classes=2, in_channels=16),
-)
-dataset = dict(
-    type='CustomDataset',
-    data_root='{data}',
-    pipeline=[
-        dict(type='LoadImage'),
-        dict(type='RandomFlip', prob=0.5),
-        dict(type='ColorJitter', brightness=0.5),
-        dict(type='PackInputs'),
-    ],
-)
-train_dataloader = dict(
-    batch_size=3,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dataset,
-)
-train_cfg = dict(by_epoch=True, max_epochs=4)
-optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='DefocusOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1),
-)
-param_scheduler = dict(type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True)
+train_dataloader = dict(dataset=dict(data_root='{data}'))
+train_cfg = dict(max_epochs=4)
 auto_scale_lr = dict(base_batch_size=6)
 
 test_dataloader = dict(
     batch_size=4,
     num_workers=0,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(dataset, pipeline=[dict(type='LoadImage'), dict(type='PackInputs')]),
+    dataset=dict(
+        type='CustomDataset',
+        data_root='{data}',
+        pipeline=[dict(type='LoadImage'), dict(type='PackInputs')],
+    ),
 )
 test_cfg = dict()
 test_evaluator = dict(type='Accuracy')
 
+default_hooks = dict(checkpoint=dict(interval=1, by_epoch=True, max_keep_ckpts=-1))
 custom_hooks = [
     dict(type='NonFiniteLossHook'),
     dict(type='EpochSeedHook'),
@@ -85,7 +55,9 @@ custom_hooks = [
 
 def classifier_config(data: Path) -> str:
     """Returns the text of a config for a folder of images."""
-    return CONFIG.replace('{data}', str(data)).replace('{tiny_arch}', str(DATA / 'tiny_arch.py'))
+    return CONFIG.replace('{base}', str(RELIABILITY / 'tiny_training.py')).replace(
+        '{data}', str(data)
+    )
 
 
 def load_tool(name: str) -> ModuleType:
@@ -96,7 +68,7 @@ def load_tool(name: str) -> ModuleType:
     return module
 
 
-@pytest.fixture(name='load_tool')
+@pytest.fixture(scope='session', name='load_tool')
 def _load_tool() -> Callable[[str], ModuleType]:
     """Imports a tool by its name under tools/, without `.py`."""
     return load_tool
@@ -108,17 +80,6 @@ def check_env() -> ModuleType:
     return load_tool('check_env')
 
 
-def make_images(folder: Path) -> Path:
-    """Writes two classes of three images of 16 x 16."""
-    rng = np.random.default_rng(0)
-    for name in ('dark', 'light'):
-        (folder / name).mkdir(parents=True)
-        for index in range(3):
-            image = rng.integers(0, 128, (16, 16, 3)) + 127 * (name == 'light')
-            cv2.imwrite(str(folder / name / f'{index}.png'), image.astype(np.uint8))
-    return folder
-
-
 @pytest.fixture
 def workshop(tmp_path, monkeypatch, capfd):
     """A folder with data and a config, in which tools are run.
@@ -128,7 +89,7 @@ def workshop(tmp_path, monkeypatch, capfd):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('MMDEFOCUS_TRACEBACK', raising=False)
-    data = make_images(tmp_path / 'data')
+    data = make_images(tmp_path / 'data', each=3)
 
     def config(extra: str = '') -> str:
         # MMEngine keeps loggers by name: a config of its own for each run.
@@ -158,7 +119,7 @@ def trained(tmp_path_factory) -> Path:
     """The checkpoint of one epoch."""
     folder = tmp_path_factory.mktemp('trained')
     config = folder / 'trained.py'
-    config.write_text(classifier_config(make_images(folder / 'data')))
+    config.write_text(classifier_config(make_images(folder / 'data', each=3)))
     load_tool('train').main(
         [str(config), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_epochs=1']
     )

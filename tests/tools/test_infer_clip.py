@@ -1,9 +1,8 @@
 """The commands of CLIP, on a tiny model that is trained here for an epoch."""
 
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -30,16 +29,8 @@ test_dataloader = dict(dataset=dict(data_root='DATA'))
 """
 
 
-def load_tool(name: str) -> ModuleType:
-    """Imports a tool from its file."""
-    spec = importlib.util.spec_from_file_location(f'clip_{Path(name).name}', TOOLS / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope='module')
-def clip(tmp_path_factory) -> SimpleNamespace:
+def clip(tmp_path_factory, load_tool) -> SimpleNamespace:
     """A folder with `config`, `checkpoint` and an `image`."""
     folder = tmp_path_factory.mktemp('clip')
     data, config = folder / 'data', folder / 'tiny_clip.py'
@@ -49,6 +40,7 @@ def clip(tmp_path_factory) -> SimpleNamespace:
     config.write_text(CONFIG.replace('DATA', str(data)))
     load_tool('train').main([str(config), '--work-dir', str(folder)])
     return SimpleNamespace(
+        load_tool=load_tool,
         folder=folder,
         config=str(config),
         checkpoint=str(folder / 'epoch_1.pth'),
@@ -59,7 +51,7 @@ def clip(tmp_path_factory) -> SimpleNamespace:
 def infer(clip, *labels, **changes):
     given = {**vars(clip), **changes}
     arguments = [given['image'], given['config'], given['checkpoint'], '--device', 'cpu']
-    load_tool('infer_clip').main([*arguments, '--labels', *labels])
+    clip.load_tool('infer_clip').main([*arguments, '--labels', *labels])
 
 
 def test_all_labels_have_a_probability_the_best_first(clip, capsys):
@@ -100,7 +92,7 @@ def test_config_of_another_model_is_refused(clip, capsys):
 
 def test_test_reports_zero_shot_accuracy_and_recall(clip):
     out = clip.folder / 'metrics.json'
-    load_tool('test').main(
+    clip.load_tool('test').main(
         [clip.config, clip.checkpoint, '--work-dir', str(clip.folder), '--out', str(out)]
     )
     metrics = json.loads(out.read_text())
@@ -112,7 +104,7 @@ def test_test_reports_zero_shot_accuracy_and_recall(clip):
 
 def test_training_begins_in_one_line_where_a_shard_is_missing(clip, capsys):
     with pytest.raises(SystemExit) as stop:
-        load_tool('train').main(
+        clip.load_tool('train').main(
             [
                 *(clip.config, '--work-dir', str(clip.folder / 'other'), '--cfg-options'),
                 'train_dataloader.dataset.shards=train-0007.tar',

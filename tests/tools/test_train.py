@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
+from trainings import difference
 
 STOP = "custom_hooks.append(dict(type='StopBeforeEpoch', epoch=2))"
 WORKER = 'train_dataloader.update(num_workers=1, persistent_workers=False)\n'
@@ -25,22 +26,6 @@ def read(path):
     return torch.load(path, weights_only=False)
 
 
-def assert_equal(left, right):
-    """Compares nested containers of tensors bit for bit."""
-    if isinstance(left, torch.Tensor):
-        assert torch.equal(left, right)
-    elif isinstance(left, dict):
-        assert left.keys() == right.keys()
-        for key in left:
-            assert_equal(left[key], right[key])
-    elif isinstance(left, (list, tuple)):
-        assert len(left) == len(right)
-        for pair in zip(left, right, strict=True):
-            assert_equal(*pair)
-    else:
-        assert left == right
-
-
 def snapshot(folder):
     """Returns the files in a work directory with their content; logs have folders of their own."""
     return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
@@ -57,7 +42,7 @@ def test_a_stopped_and_resumed_training_equals_an_unbroken_one(workshop):
 
     whole, resumed = (read(workshop.path / name / 'epoch_4.pth') for name in ('whole', 'parts'))
     for part in ('state_dict', 'optimizer', 'param_schedulers'):
-        assert_equal(whole[part], resumed[part])
+        assert difference(whole[part], resumed[part]) is None
     rate = 'train/drop_path_rate'
     rates = [run['message_hub']['log_scalars'][rate].current() for run in (whole, resumed)]
     assert rates == pytest.approx([0.7, 0.7])
@@ -168,7 +153,7 @@ def test_pretrained_backbone_is_loaded(workshop, trained):
     )
     backbone = [name for name in old if name.startswith('backbone.')]
     assert backbone
-    assert_equal([new[name] for name in backbone], [old[name] for name in backbone])
+    assert difference([new[name] for name in backbone], [old[name] for name in backbone]) is None
 
 
 def test_missing_config_and_broken_config_end_in_one_line(workshop):

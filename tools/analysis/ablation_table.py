@@ -6,7 +6,6 @@ deviation. Numbers of the paper are those of De-focus Mamba-Base on ImageNet-1K,
 """
 
 import json
-import statistics
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import yaml
 
+from mmdefocus.analysis.runs import TOP_1, spread
 from mmdefocus.engine.command import command
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 
 ABLATIONS = Path(__file__).parents[2] / 'configs' / 'ablations'
 TABLES = ABLATIONS / 'table4.yml'
-METRIC = 'accuracy/top1'
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -82,13 +81,13 @@ def last_metric(logs: Sequence[Path]) -> float:
         InputError: If there is none.
     """
     values = [
-        scalars[METRIC]
+        scalars[TOP_1]
         for log in logs
         for scalars in map(json.loads, log.read_text().splitlines())
-        if METRIC in scalars
+        if TOP_1 in scalars
     ]
     if not values:
-        raise InputError(f'{logs[-1]}: no {METRIC}; the run has not reached a validation yet')
+        raise InputError(f'{logs[-1]}: no {TOP_1}; the run has not reached a validation yet')
     return values[-1]
 
 
@@ -101,14 +100,6 @@ def print_tables(tables: Sequence[Mapping], found: Mapping[str, Sequence[float]]
             values = found.get(row['config'], ())
             shown.add_row(row['setting'], spread(values), str(len(values)), f'{row["paper"]:.1f}')
         console.print(shown)
-
-
-def spread(values: Sequence[float]) -> str:
-    """Returns the mean and, of two runs or more, the deviation of the sample."""
-    if not values:
-        return 'not run'
-    mean = f'{statistics.fmean(values):.1f}'
-    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean
 
 
 if __name__ == '__main__':

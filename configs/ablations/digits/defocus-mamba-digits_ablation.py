@@ -19,34 +19,25 @@ place_on_canvas = [
     dict(type='PackInputs'),
 ]
 
+data_root = 'data/digits/classification/'
+dataset = dict(type='FoldersByName', classes=_base_.classes)
+few_scans = dict(
+    dataset,
+    data_root=data_root + 'train',
+    indices=list(range(0, 1400, 4)),
+    pipeline=[dict(type='LoadImage'), *place_on_canvas],
+)
 train_dataloader = dict(
-    num_workers=0,
-    dataset=dict(
-        type='RepeatDataset',
-        times=4,
-        dataset=dict(
-            type='FoldersByName',
-            classes=_base_.classes,
-            data_root='data/digits/classification/train',
-            indices=list(range(0, 1400, 4)),
-            pipeline=[dict(type='LoadImage'), *place_on_canvas],
-        ),
-    ),
+    num_workers=0, dataset=dict(type='RepeatDataset', times=4, dataset=few_scans)
 )
 # Each scan that training does not see stands on three canvases, the same ones for all settings of a
 # seed.
-val_dataloader = dict(
-    dataset=dict(
-        type='RepeatDataset',
-        times=3,
-        dataset=dict(
-            type='FoldersByName',
-            classes=_base_.classes,
-            data_root='data/digits/classification/val',
-            pipeline=[dict(type='LoadImageFromFile'), *place_on_canvas],
-        ),
-    ),
+other_scans = dict(
+    dataset,
+    data_root=data_root + 'val',
+    pipeline=[dict(type='LoadImageFromFile'), *place_on_canvas],
 )
+val_dataloader = dict(dataset=dict(type='RepeatDataset', times=3, dataset=other_scans))
 test_dataloader = val_dataloader
 
 param_scheduler = [

@@ -32,6 +32,13 @@ class OptionsAction(DictAction):
             raise InputError(f'{option_string}: {one_line(error)}') from error
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds what names a trained model and where it runs: `add_config`, `checkpoint`, `--device`."""
+    add_config(parser)
+    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+
+
 def add_config(parser: argparse.ArgumentParser) -> None:
     """Adds `config` and `--cfg-options`."""
     parser.add_argument('config', help='config file, of mmdet or of mmpretrain')
@@ -39,8 +46,14 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of a tool that trains or tests, `--work-dir` and `--launcher`."""
+    """Adds the options of a tool that trains or tests.
+
+    They are `--work-dir`, `--skip-data-check` and `--launcher`.
+    """
     parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument(
+        '--skip-data-check', action='store_true', help='do not read the data before the first step'
+    )
     parser.add_argument(
         '--launcher',
         choices=['none', 'pytorch', 'slurm', 'mpi'],

@@ -57,7 +57,8 @@ def config_fault(error: Exception) -> str:
         causes: list[BaseException] = [error]
         while cause := causes[-1].__cause__ or causes[-1].__context__:
             causes.append(cause)
-        text = f'{one_line(error).partition(chr(44))[0]}: {causes[-1]}'
+        failed, _, _ = one_line(error).partition(',')
+        text = f'{failed}: {causes[-1]}'
     last = extract_tb(error.__traceback__)[-1]
     of_library = any(place in last.filename for place in ('site-packages', '<frozen', 'lib/python'))
     return text if of_library else f'{last.filename}, line {last.lineno}: {text}'

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from mmdefocus.utils.checks import check_choice
 
+MAY_BE_ZERO = ('state_size',)  # a Mamba without a scan
+
 # width, depth and heads of DeiT, and ViT's large
 VIT_SIZES = {
     'tiny': {'embed_dims': 192, 'depth': 12, 'num_heads': 3},
@@ -41,6 +43,6 @@ def resolve_arch(
     if missing := sorted(required - arch.keys()):
         raise ValueError(f'arch of {family}: missing {", ".join(missing)}')
     for key, value in arch.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or value < (key not in MAY_BE_ZERO):
             raise ValueError(f'arch of {family}: {key} must be a positive integer, got {value!r}')
     return {**defaults, **arch}

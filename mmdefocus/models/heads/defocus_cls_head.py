@@ -116,6 +116,7 @@ class DefocusClsHead(ClsHead):
         if self.aux_fc is None:
             return losses
         aux_logits = self.forward_aux(feats)
+        target = self.aux_targets(target)
         if self.cal_acc:
             pooled = aux_logits if aux_logits.dim() == 2 else aux_logits.mean(1)
             losses['aux_accuracy_top-1'] = Accuracy.calculate(pooled, target)[0]
@@ -124,6 +125,10 @@ class DefocusClsHead(ClsHead):
             aux_logits = aux_logits.flatten(0, 1)
         losses['loss_aux'] = self.aux_weight * self.loss_module(aux_logits, target)
         return losses
+
+    def aux_targets(self, target: Tensor) -> Tensor:
+        """Returns what the auxiliary classifier learns, of the targets `(B,)` or `(B, K)`."""
+        return target
 
     def predict(
         self, feats: Features, data_samples: list[DataSample | None] | None = None

@@ -63,7 +63,8 @@ class MambaMixer(Mixer):
     Args:
         embed_dims: C, channels of a token.
         intermediate_size: D, channels inside the mixer.
-        state_size: N, states per channel.
+        state_size: N, states per channel. 0 leaves the scan out: what remains is the gated
+            convolution of MambaOut (arXiv 2405.07992), without a filter.
         conv_kernel: Width of the causal convolution in tokens.
         time_step_rank: Rank of the projection to the time steps Δ.
         group_norm_size: Channels in a group of the RMS normalisation; divides D.
@@ -72,7 +73,8 @@ class MambaMixer(Mixer):
             and A stay as initialised; 'none': exp(ΔA) = 1 and Δ = 1 (Table 4a).
 
     Raises:
-        ValueError: If the groups do not divide D, or the states do not form pairs.
+        ValueError: If the groups do not divide D, the states do not form pairs, or a filter has no
+            states.
     """
 
     decays = DECAYS
@@ -98,6 +100,11 @@ class MambaMixer(Mixer):
                 'state_size must be even to form the pairs of the rotary embedding, '
                 f'got {state_size}'
             )
+        if not state_size and (filter.decay, filter.rope) != ('none', 'none'):
+            raise ValueError(
+                "state_size: 0 leaves no scan to filter: expected decay='none', rope='none', got "
+                f'decay={filter.decay!r}, rope={filter.rope!r}'
+            )
         self.group_norm_size = group_norm_size
         self.delta_scale = filter.delta_scale if filter.decay != 'none' else 1.0
         self.time_step_rank = time_step_rank if filter.decay == 'data_dependent' else 0
@@ -108,7 +115,10 @@ class MambaMixer(Mixer):
         self.conv1d = nn.Conv1d(
             intermediate_size, intermediate_size, conv_kernel, groups=intermediate_size
         )
-        self.x_proj = nn.Linear(intermediate_size, self.time_step_rank + 2 * state_size, bias=False)
+        if state_size:
+            self.x_proj = nn.Linear(
+                intermediate_size, self.time_step_rank + 2 * state_size, bias=False
+            )
         self.out_proj = nn.Linear(intermediate_size, embed_dims, bias=False)
         self.D = nn.Parameter(torch.ones(intermediate_size))
 
@@ -120,8 +130,9 @@ class MambaMixer(Mixer):
             steps = torch.empty(intermediate_size)
             self.dt_bias = nn.Parameter(steps, requires_grad=filter.decay == 'learnable')
         self.rope = filter.make_rotary(rotary_frequencies(state_size))
-        for linear in (self.in_proj, self.x_proj, self.out_proj):
-            nn.init.trunc_normal_(linear.weight, std=0.02)
+        for linear in self.children():
+            if isinstance(linear, nn.Linear) and linear.bias is None:
+                nn.init.trunc_normal_(linear.weight, std=0.02)
         self.reset_filter()
 
     @torch.no_grad()
@@ -155,6 +166,8 @@ class MambaMixer(Mixer):
 
     def scan(self, u: Tensor, z: Tensor) -> Tensor:
         """Reads u `(B, L, D)` from its first token to its last, gated by z `(B, L, D)`."""
+        if not self.state_size:
+            return self.convolve(u) * self.D * F.silu(z)
         x = self.prepare(u)
         return gated_selective_scan(
             *(x.u, x.delta, x.A, x.B, x.C, self.D, z, self.group_norm_size),
@@ -178,6 +191,8 @@ class MambaMixer(Mixer):
         u, z = self.in_proj(tokens).chunk(2, dim=-1)
         weight, bias = self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
         u, conv = causal_conv1d_with_state(u, weight, bias, state.conv)
+        if not self.state_size:
+            return self.out_proj(u * self.D * F.silu(z)), MambaState(conv, state.scan)
         x = self.project(u, first)
         y, scan = gated_selective_scan_with_state(
             *(x.u, x.delta, x.A, x.B, x.C, self.D, z, self.group_norm_size),

@@ -3,9 +3,8 @@
 import torch
 from torch import Tensor
 
-from ..arguments import check_state, check_tensors
+from ..arguments import check_tensors, state_or_zeros
 from ..compiled import build
-from ..numerics import wide_dtype
 from ..operator import Backend, Operator, Shape, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_causal_conv1d
@@ -48,8 +47,7 @@ def causal_conv1d_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `causal_conv1d` after other tokens, and returns the last K - 1 of all as well.
 
-    A sequence in pieces, each from the final state of the one before, gives the values and, through
-    the states, the gradients of the whole.
+    See `selective_scan_with_state` for sequences in pieces.
 
     Args:
         x: `(B, L, D)`, any floating dtype.
@@ -67,11 +65,9 @@ def causal_conv1d_with_state(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     check_tensors({'x': x, 'weight': weight, 'bias': bias}, DIMENSIONS)
-    past, dtype = weight.shape[1] - 1, wide_dtype(x.dtype)
-    shape = (x.shape[0], past, x.shape[2])
-    check_state(initial_state, shape, x)
-    state = x.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
-    seen = torch.cat((state, x.to(dtype)), dim=1)
+    past = weight.shape[1] - 1
+    state = state_or_zeros(initial_state, (x.shape[0], past, x.shape[2]), x)
+    seen = torch.cat((state, x.to(state.dtype)), dim=1)
     y = run('causal_conv1d', backend, seen, weight, bias)[:, past:].to(x.dtype)
     return y, seen[:, x.shape[1] :].clone()  # a view would keep all tokens
 

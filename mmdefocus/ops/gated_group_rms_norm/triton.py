@@ -31,6 +31,12 @@ def places(tokens, L, group_size, BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr):
 
 
 @triton.jit
+def load(x, b, t, d, x_b, x_l, x_d, inside, wide: tl.constexpr):
+    """Loads some channels of some tokens, `(T, G)`, zeros where there are none."""
+    return tl.load(x + b * x_b + t * x_l + d * x_d, inside, 0).to(wide)
+
+
+@triton.jit
 def forward(
     y, u, D, z, out,
     eps, tokens, L, group_size,
@@ -40,11 +46,11 @@ def forward(
     """A group of channels of a block of tokens; the sums are in the dtype of `D`."""
     wide = D.dtype.element_ty
     b, t, d, inside, in_group = places(tokens, L, group_size, BLOCK_T, BLOCK_G)
-    y_t = tl.load(y + b * y_b + t * y_l + d * y_d, inside, 0).to(wide)
-    u_t = tl.load(u + b * u_b + t * u_l + d * u_d, inside, 0).to(wide)
-    z_t = tl.load(z + b * z_b + t * z_l + d * z_d, inside, 0).to(wide)
     skip = tl.load(D + d, in_group, 0)
+    y_t = load(y, b, t, d, y_b, y_l, y_d, inside, wide)
+    u_t = load(u, b, t, d, u_b, u_l, u_d, inside, wide)
     normed = y_t * tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)
+    z_t = load(z, b, t, d, z_b, z_l, z_d, inside, wide)
     result = (normed + u_t * skip) * (z_t * tl.sigmoid(z_t))
     tl.store(out + b * out_b + t * out_l + d * out_d, result, inside)
 
@@ -60,10 +66,10 @@ def backward(
     """As the forward; dy, du and dz share their strides, dD `(blocks of tokens, D)` is partial."""
     wide = D.dtype.element_ty
     b, t, d, inside, in_group = places(tokens, L, group_size, BLOCK_T, BLOCK_G)
-    y_t = tl.load(y + b * y_b + t * y_l + d * y_d, inside, 0).to(wide)
-    u_t = tl.load(u + b * u_b + t * u_l + d * u_d, inside, 0).to(wide)
-    z_t = tl.load(z + b * z_b + t * z_l + d * z_d, inside, 0).to(wide)
-    dout_t = tl.load(dout + b * dout_b + t * dout_l + d * dout_d, inside, 0).to(wide)
+    y_t = load(y, b, t, d, y_b, y_l, y_d, inside, wide)
+    u_t = load(u, b, t, d, u_b, u_l, u_d, inside, wide)
+    z_t = load(z, b, t, d, z_b, z_l, z_d, inside, wide)
+    dout_t = load(dout, b, t, d, dout_b, dout_l, dout_d, inside, wide)
     skip = tl.load(D + d, in_group, 0)
 
     scale = tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..arguments import state_or_zeros
 from ..compiled import build
 from ..numerics import wide_dtype
 from ..operator import Backend, Operator, Outputs, Shape, on_cuda, register, run
@@ -114,11 +115,8 @@ def gated_selective_scan_with_state(
         *(u, delta, A, B, C, D, z, group_size, eps, delta_bias, delta_softplus, initial_state)
     )
     inputs.check()
-    dtype = wide_dtype(u.dtype)
-    if initial_state is None:
-        initial_state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
-    inputs = inputs._replace(initial_state=initial_state.to(dtype))
-    return run('gated_selective_scan', backend, inputs)
+    state = state_or_zeros(initial_state, (u.shape[0], *A.shape), u)
+    return run('gated_selective_scan', backend, inputs._replace(initial_state=state))
 
 
 def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..arguments import check_eps, check_flag, check_group_size, check_state, check_tensors
+from ..arguments import check_eps, check_flag, check_group_size, check_tensors
 
 DIMENSIONS = {
     'u': 'BLD',
@@ -51,7 +51,7 @@ class GatedScan(NamedTuple):
         return {name: x for name, x in fields.items() if x is not None or name not in OPTIONAL}
 
     def check(self) -> None:
-        """Checks the tensors against each other.
+        """Checks the arguments against each other, but for the initial state.
 
         Raises:
             ValueError: If they do not fit.
@@ -59,6 +59,5 @@ class GatedScan(NamedTuple):
         others = self._replace(initial_state=None)
         check_tensors(others.tensors(), DIMENSIONS)
         check_group_size(self.group_size, self.u.shape[2])
-        check_state(self.initial_state, (self.u.shape[0], *self.A.shape), self.u)
         check_eps(self.eps)
         check_flag('delta_softplus', self.delta_softplus)

@@ -29,6 +29,15 @@ def read(value, start, column, row, width, height, S, H, C, c, inside):
 
 
 @triton.jit
+def point_at(locations, weights, point, inside, width, height):
+    """Returns the weight of a point of each query, and its pixel and fraction in x and in y."""
+    weight = tl.load(weights + point, inside, 0)
+    column, x = split(tl.load(locations + 2 * point, inside, 0), width)
+    row, y = split(tl.load(locations + 2 * point + 1, inside, 0), height)
+    return weight, column, x, row, y
+
+
+@triton.jit
 def attend(
     value, shapes, locations, weights, out, S, H, C, Q, N, P,
     BLOCK_Q: tl.constexpr, BLOCK_C: tl.constexpr,
@@ -48,9 +57,7 @@ def attend(
         width = tl.load(shapes + 2 * level + 1).to(tl.int32)
         for p in range(P):
             point = (rows * N + level) * P + p
-            weight = tl.load(weights + point, q < Q, 0)
-            column, x = split(tl.load(locations + 2 * point, q < Q, 0), width)
-            row, y = split(tl.load(locations + 2 * point + 1, q < Q, 0), height)
+            weight, column, x, row, y = point_at(locations, weights, point, q < Q, width, height)
             for k in tl.static_range(4):
                 share = weight * (x if k % 2 else 1 - x) * (y if k // 2 else 1 - y)
                 found = read(
@@ -84,9 +91,7 @@ def point_gradients(
         width = tl.load(shapes + 2 * level + 1).to(tl.int32)
         for p in range(P):
             point = (rows * N + level) * P + p
-            weight = tl.load(weights + point, q < Q, 0)
-            column, x = split(tl.load(locations + 2 * point, q < Q, 0), width)
-            row, y = split(tl.load(locations + 2 * point + 1, q < Q, 0), height)
+            weight, column, x, row, y = point_at(locations, weights, point, q < Q, width, height)
             along_x = tl.zeros((BLOCK_Q,), wide)
             along_y = tl.zeros((BLOCK_Q,), wide)
             all_ = tl.zeros((BLOCK_Q,), wide)

@@ -51,8 +51,8 @@ def retention_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `retention` after tokens that a state sums up, and returns the last state as well.
 
-    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. A sequence in pieces, each from the final state
-    of the one before, gives the values and, through the states, the gradients of the whole.
+    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. See `selective_scan_with_state` for sequences in
+    pieces.
 
     Args:
         q: Queries, `(B, H, L, K)`.

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..arguments import check_state, check_tensors
+from ..arguments import check_tensors, state_or_zeros
 from ..compiled import build
 from ..numerics import wide_dtype
 from ..operator import Backend, Operator, Shape, register, run
@@ -80,9 +80,7 @@ def selective_scan_with_state(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     check_tensors({'u': u, 'delta': delta, 'A': A, 'B': B, 'C': C}, DIMENSIONS)
-    shape, dtype = (u.shape[0], *A.shape), wide_dtype(u.dtype)
-    check_state(initial_state, shape, u)
-    state = u.new_zeros(shape, dtype=dtype) if initial_state is None else initial_state.to(dtype)
+    state = state_or_zeros(initial_state, (u.shape[0], *A.shape), u)
     return run('selective_scan', backend, u, delta, A, B, C, state)
 
 

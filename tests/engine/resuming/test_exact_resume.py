@@ -1,8 +1,8 @@
 """A training that is stopped anywhere and resumed equals an unbroken one, bit for bit."""
 
 import pytest
-import torch
 from mmengine.hooks import Hook
+from trainings import difference
 
 from mmdefocus.checkpoints.files import read_checkpoint
 from mmdefocus.utils.errors import InputError
@@ -84,22 +84,6 @@ def train(make_runner, tmp_path):
     return run
 
 
-def assert_equal(left, right):
-    """Compares nested containers of tensors bit for bit."""
-    if isinstance(left, torch.Tensor):
-        assert torch.equal(left, right)
-    elif isinstance(left, dict):
-        assert left.keys() == right.keys()
-        for key in left:
-            assert_equal(left[key], right[key])
-    elif isinstance(left, list | tuple):
-        assert len(left) == len(right)
-        for pair in zip(left, right, strict=True):
-            assert_equal(*pair)
-    else:
-        assert left == right
-
-
 @pytest.mark.parametrize('way', WAYS)
 @pytest.mark.parametrize('stop', [3, 4, 7])
 def test_resumed_training_equals_an_unbroken_one(train, way, stop):
@@ -109,13 +93,13 @@ def test_resumed_training_equals_an_unbroken_one(train, way, stop):
     assert resumed.model.seen == unbroken.model.seen[stop:]
     names = {'state_dict', 'optimizer', 'param_schedulers', 'training_state', 'ema_state_dict'}
     for name in names & {*whole}:
-        assert_equal(whole[name], parts[name])
+        assert difference(whole[name], parts[name]) is None
 
 
 def test_validation_changes_no_random_numbers(train):
     _, alone = train('alone', **EPOCHS)
     _, validated = train('validated', **EPOCHS, **VALIDATION)
-    assert_equal(alone['state_dict'], validated['state_dict'])
+    assert difference(alone['state_dict'], validated['state_dict']) is None
 
 
 def test_checkpoint_holds_position_generators_and_gradients(train):

@@ -1,3 +1,4 @@
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -47,3 +48,31 @@ def test_delta_scale_divides_the_time_steps(monkeypatch):
     slow(tokens), fast(tokens)
     for slow_product, fast_product in zip(*calls, strict=True):  # Δ A and Δ B
         torch.testing.assert_close(4 * slow_product, fast_product)
+
+
+def gated_convolution():
+    sizes = {**SIZES, 'state_size': 0}
+    return MambaMixer(**sizes, filter=Filter('none', 'none'))
+
+
+def test_without_states_a_gated_convolution_is_left():
+    mixer = gated_convolution()
+    tokens = torch.randn(2, 5, SIZES['embed_dims'])
+    u, z = mixer.in_proj(tokens).chunk(2, dim=-1)
+    u = F.silu(mixer.conv1d(F.pad(u.mT, (3, 0))).mT)
+    torch.testing.assert_close(mixer(tokens), mixer.out_proj(u * F.silu(z)))
+    assert not hasattr(mixer, 'x_proj')
+
+
+def test_a_gated_convolution_can_be_read_in_pieces():
+    mixer = gated_convolution()
+    tokens = torch.randn(2, 7, SIZES['embed_dims'])
+    state = mixer.initial_state(2)
+    first, state = mixer.advance(tokens[:, :3], state, torch.tensor(0))
+    second, _ = mixer.advance(tokens[:, 3:], state, torch.tensor(3))
+    torch.testing.assert_close(torch.cat((first, second), dim=1), mixer(tokens))
+
+
+def test_a_filter_without_states_is_refused():
+    with pytest.raises(ValueError, match='state_size: 0 leaves no scan to filter'):
+        MambaMixer(**{**SIZES, 'state_size': 0})

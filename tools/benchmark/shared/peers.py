@@ -6,12 +6,14 @@ its own, which raises what the import raises.
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmdefocus import ops
+from mmdefocus.ops.gated_selective_scan.arguments import GatedScan
+from mmdefocus.ops.gated_selective_scan.composed import composed_gated_selective_scan
 
 Function = Callable[..., Tensor]
 
@@ -49,22 +51,8 @@ def load_conv1d() -> Function:
 def load_parts() -> Function:
     """The gated scan as its parts, one after the other, each with the backend it prefers."""
 
-    def parts(
-        u: Tensor,
-        delta: Tensor,
-        A: Tensor,
-        B: Tensor,
-        C: Tensor,
-        D: Tensor,
-        z: Tensor,
-        group_size: int,
-        delta_bias: Tensor,
-        delta_softplus: bool,
-    ) -> Tensor:
-        wide = torch.promote_types(delta.dtype, torch.float32)
-        step = F.softplus((delta + delta_bias).to(wide))
-        y = ops.selective_scan(u.mT, step.mT, A, B.mT, C.mT).mT
-        return ops.gated_group_rms_norm(y, u, D, z, group_size)
+    def parts(**arguments: Any) -> Tensor:
+        return composed_gated_selective_scan(GatedScan(eps=1e-6, **arguments))
 
     return parts
 

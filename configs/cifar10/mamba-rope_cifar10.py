@@ -1,0 +1,3 @@
+_base_ = './mamba_cifar10.py'
+
+model = dict(backbone=dict(rope='learnable'))

@@ -1,0 +1,3 @@
+_base_ = './retnet_cifar10.py'
+
+model = dict(backbone=dict(decay='learnable', rope='learnable'))

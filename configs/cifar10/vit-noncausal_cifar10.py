@@ -1,0 +1,3 @@
+_base_ = './vit-causal_cifar10.py'
+
+model = dict(backbone=dict(causal=False))
