@@ -61,6 +61,8 @@ class LoadImage(LoadImageFromFile):
             raise InputError(f'{path}: no such image; make the dataset again') from error
         except OSError as error:
             raise InputError(f'{path}: cannot be read: {error.strerror}') from error
+        if not data:
+            raise InputError(_broken(path, data))
         try:
             image = self._decode(data)
         # Each decoder has errors of its own.

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ...checkpoints.checks import check_file, is_pretrained
@@ -58,6 +60,48 @@ def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
     for key in wanted:
         if cfg.get(key) is None:
             raise InputError(f'{cfg.filename}: the config has no {key!r}{nearest(key, cfg)}')
+
+
+def check_parts(cfg: Config) -> None:
+    """Checks that model, loaders and datasets are dicts, and that scope and paths are names.
+
+    Raises:
+        InputError: Names the key and what it holds.
+    """
+    scope, known = cfg.get('default_scope'), {*MODULE2PACKAGE, *MODELS.children, 'mmengine'}
+    if scope is not None and scope not in known:
+        raise InputError(
+            f'{cfg.filename}: default_scope {scope!r} is no library of OpenMMLab'
+            f'{nearest(str(scope), known)}'
+        )
+    if cfg.get('model') is not None:
+        _expect(cfg, 'model', cfg.model, Mapping, 'a dict')
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader) is not None:
+            _expect(cfg, loader, cfg[loader], Mapping, 'a dict')
+            _check_dataset(cfg, f'{loader}.dataset', cfg[loader].get('dataset'))
+
+
+def _check_dataset(cfg: Config, where: str, dataset: Mapping) -> None:
+    _expect(cfg, where, dataset, Mapping, 'a dict')
+    if 'type' not in dataset:
+        raise InputError(f'{cfg.filename}: {where} has no `type`; it has {", ".join(dataset)}')
+    for argument in ('data_root', 'ann_file'):
+        _expect(cfg, f'{where}.{argument}', dataset.get(argument) or '', str, 'a path')
+    if 'dataset' in dataset:
+        _check_dataset(cfg, f'{where}.dataset', dataset['dataset'])
+    if 'datasets' in dataset:
+        inner = dataset['datasets']
+        _expect(cfg, f'{where}.datasets', inner or None, (list, tuple), 'a list of datasets')
+        for number, child in enumerate(inner):
+            _check_dataset(cfg, f'{where}.datasets.{number}', child)
+
+
+def _expect(
+    cfg: Config, where: str, value: object, kind: type | tuple[type, ...], what: str
+) -> None:
+    if not isinstance(value, kind):
+        raise InputError(f'{cfg.filename}: {where}: expected {what}, got {value!r}')
 
 
 def check_data(cfg: Config, loaders: Iterable[str]) -> None:
