@@ -108,6 +108,8 @@ class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
         for module, path in pretrained_files(model):
             with checked_load(module, path, 'extra'):
                 cast(BaseModule, module).init_weights()
+        if isinstance(self.strategy, DeepSpeedStrategy):
+            cast(BaseModule, model).init_weights()  # which it would do over what is loaded here
         path = self._load_from
         if path is not None:
             check_file(path, resume=bool(self._resume))

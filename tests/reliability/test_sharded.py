@@ -90,8 +90,15 @@ def test_deepspeed_trains_and_its_weights_begin_another_training(
     path = config(DEEPSPEED, 'deepspeed')
     train(2, path, 'first')
     weights = tmp_path / 'first' / 'iter_10.pth' / 'mp_rank_00_model_states.pt'
-    train(2, path, 'second', '--cfg-options', f'load_from={weights}')
-    train(1, config('', 'plain'), 'plain', '--cfg-options', f'load_from={weights}')
+    still = ('--cfg-options', f'load_from={weights}', 'optim_wrapper.optimizer.lr=0.0')
+    train(2, path, 'second', *still)
+    train(1, config('', 'plain'), 'plain', *still)
+    trained = read_checkpoint(str(weights))
+    again = read_checkpoint(str(tmp_path / 'second' / weights.relative_to(tmp_path / 'first')))
+    plain = read_checkpoint(str(tmp_path / 'plain' / 'iter_20.pth'))
+    for name, weight in trained['module'].items():
+        assert torch.equal(again['module'][name], weight), name
+        assert torch.equal(plain['state_dict'][name].to(weight), weight), name
 
     train(2, path, 'first', '--resume', status=1)
     log = (tmp_path / 'first.0.log').read_text() + (tmp_path / 'first.1.log').read_text()
