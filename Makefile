@@ -3,14 +3,16 @@
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make clip:  De-focus Mamba and a ViT learn digits from captions
 # make test:  lint and the test suite
-# make matrix: the tests on the Pythons of MATRIX, with mmcv's operators and without; hours
+# make matrix: the tests on each Python and torch of MATRIX, with mmcv's operators and without; hours
 # make wheel: a wheel in dist/ that carries the operators, for machines without a compiler
 # make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint requirements/constraints.txt
-MATRIX ?= python3.10 python3.11 python3.12
+CONSTRAINTS ?= requirements/constraints.txt
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint $(CONSTRAINTS)
+# PYTHON[:TORCH]; the oldest and the newest torch that serve
+MATRIX ?= python3.10 python3.11 python3.12 python3.13 python3.11:2.5.1 python3.11:2.15.0
 CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # unless told, mmcv stays in $(VENV) as it is
 MMCV_OPS ?= $(if $(wildcard $(VENV)/.mmcv-ops-1),1,0)
@@ -31,7 +33,7 @@ STEP := @requirements/step.sh $(VENV)
 
 setup: $(VENV)/.installed
 
-$(VENV)/.torch: requirements/constraints.txt
+$(VENV)/.torch: $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "error: Python 3.10 or newer is needed, this is " + sys.version)'
 	@mkdir -p $(VENV) && rm -f $(VENV)/setup.tsv
 	@$(PYTHON) -m venv $(VENV)
