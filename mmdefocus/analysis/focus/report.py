@@ -23,6 +23,7 @@ SHOWN = (
     'field_effective_tokens',
     'field_mean_distance',
     'gradient_effective_tokens',
+    'attention_agreement',
 )
 PICTURE_SIDE = 336  # pixels of an image in the page
 
