@@ -1,5 +1,6 @@
 """What is written of a measurement: numbers as JSON, figures, a page."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,7 @@ def write_report(
         pictures: The images themselves, RGB uint8 `(H, W, 3)`.
         subjects: The models, all measured on these images.
     """
-    write_json(_numbers(paths, subjects), out / 'over_focus.json')
+    write_json(without_nan(_numbers(paths, subjects)), out / 'over_focus.json')
     models = {subject.name: subject.layers for subject in subjects}
     kinds: list[Kind] = ['attention', 'field']
     if any(maps.gradient is not None for layers in models.values() for maps in layers):
@@ -56,9 +57,9 @@ def write_report(
     for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
         for kind in kinds:
             figure = draw_maps(kind, models, index, picture)
-            _save(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
+            save_figure(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
     shown = _known(subjects)
-    _save(draw_numbers(models, shown), out / 'figures' / 'numbers')
+    save_figure(draw_numbers(models, shown), out / 'figures' / 'numbers')
     height, width = subjects[0].layers[0].field.shape[1:]
     shots = [
         Picture(path.name, _as_jpeg(picture), (height, width))
@@ -110,7 +111,17 @@ def _numbers(paths: Sequence[Path], subjects: Sequence[Subject]) -> dict[str, ob
     }
 
 
-def _save(figure: Figure, path: Path) -> None:
+def without_nan(content: object) -> object:
+    """Returns lists, dicts and numbers with None for what is no number, for which JSON has null."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG and as PDF; `path` has no suffix."""
     for suffix in ('.png', '.pdf'):
         with replacing(path.with_name(path.name + suffix)) as unfinished:
             figure.savefig(unfinished, dpi=150)
