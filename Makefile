@@ -46,7 +46,7 @@ $(VENV)/.mmcv-ops-$(MMCV_OPS): $(VENV)/.torch requirements/mmcv.txt
 
 $(VENV)/.installed: $(VENV)/.mmcv-ops-$(MMCV_OPS) setup.py mmdefocus/version.py $(wildcard requirements/*.txt)
 	$(STEP) '[4/5] mmdetection, mmpretrain and what the tests need' \
-		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt stream.txt tests.txt)
+		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt cam.txt stream.txt tests.txt)
 	$(STEP) '[5/5] mmdefocus, editable' $(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 

@@ -38,6 +38,7 @@ def test_metadata_names_version_license_and_requirements(package):
     needed = {line for line in header.get_all('Requires-Dist') if 'extra ==' not in line}
     assert needed == {'torch', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
     assert set(header.get_all('Provides-Extra')) == {
+        'cam',
         'clip',
         'docs',
         'mmcv',

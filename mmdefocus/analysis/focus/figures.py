@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from .filters import QUANTILES, Filters, LayerFilters, response
 from .measure import LayerMaps, Numbers
 
 # 8 markers, told apart without colour, and 7 colours: no two of 56 lines look the same
@@ -15,6 +17,7 @@ MARKERS = 'osD^vP*X'
 # told apart by the colour-blind (Okabe and Ito, 2008), without yellow, which is faint on white
 LINES = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 COLOURS = 'cividis'  # the same order in grey and to the colour-blind
+NARROWEST = 1e-3  # radians a token: a filter without decay would have an infinite response
 Kind = Literal['attention', 'field', 'gradient']
 TITLES = {
     'attention': 'attention map: query down, key across',
@@ -114,6 +117,62 @@ def draw_against_accuracy(
             )
         axes.set(xlabel=name.replace('_', ' '), ylabel='top-1, %')
     return _with_legend(figure, panels)
+
+
+def draw_filters(model: str, layers: Sequence[LayerFilters]) -> Figure:
+    """Draws the bandpass filters of a model before and after training, a row for each layer.
+
+    On the left are centre frequencies and bandwidths, medians with bars from 25 to 75 % of all
+    tokens and channels. On the right is the response of Eq. 7, the root mean square over all
+    filters of the layer at their median bandwidths.
+
+    Args:
+        model: Its name.
+        layers: The layers, one or more.
+    """
+    figure = Figure(figsize=(7.2, 2.3 * len(layers) + 0.5), layout='constrained')
+    rows = figure.subplots(len(layers), 2, squeeze=False)
+    for (places, curves), filters in zip(rows, layers, strict=True):
+        for found, label, index in ((filters.before, 'before', 1), (filters.after, 'after', 0)):
+            _draw_places(places, found, label, index)
+            _draw_response(curves, found, label, index)
+        places.set(title=f'layer {filters.layer}', ylabel='|λ| a token')
+        curves.set(title=f'layer {filters.layer}', ylabel='response')
+    for axes, label in zip(rows[-1], ('|θ|, radians a token', 'ω, radians a token'), strict=True):
+        axes.set_xlabel(label)
+    figure.suptitle(f'{model}: filters before and after training', fontsize=10)
+    return _with_legend(figure, list(rows.flat))
+
+
+def _draw_places(axes: Axes, filters: Filters, label: str, index: int) -> None:
+    low, middle, high = (filters.bandwidths[QUANTILES.index(x)].cpu() for x in (0.25, 0.5, 0.75))
+    for column, frequencies in enumerate(filters.frequencies.cpu().T):
+        axes.errorbar(
+            frequencies.tolist(),
+            middle.tolist(),
+            torch.stack((middle - low, high - middle)).numpy(),
+            fmt=MARKERS[index],
+            color=LINES[index],
+            markersize=4,
+            alpha=0.7,
+            label=None if column else label,
+        )
+    axes.set_xscale('symlog', linthresh=1e-2)
+    axes.set_yscale('symlog', linthresh=NARROWEST)
+
+
+def _draw_response(axes: Axes, filters: Filters, label: str, index: int) -> None:
+    omega = torch.logspace(-2, np.log10(np.pi), 200)
+    widths = filters.bandwidths[QUANTILES.index(0.5)].cpu().clamp_min(NARROWEST)
+    found = response(filters.frequencies.cpu()[..., None], widths[:, None, None], omega)
+    axes.plot(
+        omega.numpy(),
+        found.square().mean((0, 1)).sqrt().numpy(),
+        '--' if index else '-',
+        color=LINES[index],
+        label=label,
+    )
+    axes.set(xscale='log', yscale='log')
 
 
 def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:

@@ -149,19 +149,23 @@ def on_grid(backbone: nn.Module, map: Tensor, image_shape: Sequence[int]) -> Ten
     Raises:
         ValueError: If the image has another number of patches.
     """
+    side = patch_side(backbone)
     if not isinstance(backbone, ImageBackbone):
-        projection = cast(nn.Conv2d, backbone.get_submodule('patch_embed.projection'))
         # MMPretrain pads the image to whole patches at the right and at the bottom, too
-        sides = zip(image_shape, projection.kernel_size, strict=True)
-        patches = tuple(-(-length // side) for length, side in sides)
+        patches = tuple(-(-length // side) for length in image_shape)
         _check_patches(map, patches)
         return map.unflatten(-1, patches)
-    side, pad_to = backbone.patch_size, backbone.patch_embed.pad_to
+    pad_to = backbone.patch_embed.pad_to
     padded = [-(-length // pad_to) * pad_to // side for length in image_shape]
     _check_patches(map, padded)
     grid = backbone.order.to_grid(map.reshape(-1, map.shape[-1], 1), *padded)
     height, width = (-(-length // side) for length in image_shape)
     return grid[:, 0, :height, :width].reshape(*map.shape[:-1], height, width)
+
+
+def patch_side(backbone: nn.Module) -> int:
+    """Returns the side of a patch in pixels."""
+    return cast(nn.Conv2d, backbone.get_submodule('patch_embed.projection')).kernel_size[0]
 
 
 def _check_patches(map: Tensor, patches: Sequence[int]) -> None:

@@ -52,16 +52,16 @@ def mixing_matrix(mixer: nn.Module, tokens: Tensor, rows: slice | None = None) -
     if isinstance(mixer, BidirectionalMambaMixer):
         return _both_directions(mixer, tokens, places)
     if isinstance(mixer, MambaMixer):
-        u, _ = mixer.in_proj(tokens).chunk(2, dim=-1)
-        return scan_matrix(mixer.prepare(u), places)
+        return scan_matrix(scans_of(mixer, tokens)[0], places)
     return _mmpretrain_heads(mixer, tokens, places)
 
 
 def has_matrix(mixer: nn.Module) -> bool:
     """Tells whether `mixing_matrix` knows a mixer; what inherits from one may mix otherwise."""
     # the class of MMPretrain goes by its name, since MMPretrain need not be installed
-    known = type(mixer).__name__ == 'MultiheadAttention' and hasattr(mixer, 'qkv')
-    return known or type(mixer) in MIXERS
+    if type(mixer).__name__ == 'MultiheadAttention':
+        return hasattr(mixer, 'qkv')
+    return type(mixer) in MIXERS and getattr(mixer, 'state_size', 1) > 0
 
 
 @torch.no_grad()
@@ -125,16 +125,33 @@ def _mmpretrain_heads(mixer: nn.Module, tokens: Tensor, places: Tensor) -> Tenso
     return (scores * q.shape[-1] ** -0.5).softmax(-1)
 
 
-def _both_directions(mixer: BidirectionalMambaMixer, tokens: Tensor, places: Tensor) -> Tensor:
-    length = tokens.shape[1]
-    place = torch.arange(length, device=tokens.device)
-    middle = length // 2  # CLS, the last token, is read here
-    order = torch.cat((place[:middle], place[-1:], place[middle:-1]))
-    read_at = order.argsort()  # of each token
+def scans_of(mixer: MambaMixer, tokens: Tensor) -> list[ScanInputs]:
+    """Returns the inputs of the scans of a mixer, in the order in which each reads the tokens.
+
+    Args:
+        mixer: A `MambaMixer`, which has one, or a `BidirectionalMambaMixer`, which has two.
+        tokens: What it reads, `(B, L, C)`, CLS last.
+    """
+    if not isinstance(mixer, BidirectionalMambaMixer):
+        u, _ = mixer.in_proj(tokens).chunk(2, dim=-1)
+        return [mixer.prepare(u)]
+    order = _cls_in_the_middle(tokens)
     u, _ = mixer.in_proj(tokens[:, order]).chunk(2, dim=-1)
-    forth = scan_matrix(mixer.prepare(u), read_at[places])
-    back = scan_matrix(mixer.reverse.prepare(u.flip(1)), length - 1 - read_at[places])
-    return torch.cat((forth[..., read_at], back.flip(-1)[..., read_at]), dim=1)
+    return [mixer.prepare(u), mixer.reverse.prepare(u.flip(1))]
+
+
+def _cls_in_the_middle(tokens: Tensor) -> Tensor:
+    place = torch.arange(tokens.shape[1], device=tokens.device)
+    middle = len(place) // 2
+    return torch.cat((place[:middle], place[-1:], place[middle:-1]))
+
+
+def _both_directions(mixer: BidirectionalMambaMixer, tokens: Tensor, places: Tensor) -> Tensor:
+    read_at = _cls_in_the_middle(tokens).argsort()  # of each token
+    forth, back = scans_of(mixer, tokens)
+    rows = scan_matrix(forth, read_at[places])
+    rows_back = scan_matrix(back, len(read_at) - 1 - read_at[places]).flip(-1)
+    return torch.cat((rows[..., read_at], rows_back[..., read_at]), dim=1)
 
 
 def _heads(mixer: AttentionMixer | RetentionMixer, tokens: Tensor, places: Tensor) -> Tensor:

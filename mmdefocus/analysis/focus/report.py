@@ -12,7 +12,8 @@ from rich.console import Console
 
 from ...utils.console import make_table
 from ...utils.files import replacing, write_json
-from .figures import Kind, draw_maps, draw_numbers
+from .figures import Kind, draw_filters, draw_maps, draw_numbers
+from .filters import LayerFilters
 from .measure import LayerMaps, summary
 from .page import Picture, make_page
 
@@ -30,12 +31,21 @@ PICTURE_SIDE = 336  # pixels of an image in the page
 
 
 class Subject(NamedTuple):
-    """A model and what was measured of it."""
+    """A model and what was measured of it.
+
+    Attributes:
+        name: Tells it from the others.
+        config: The file.
+        checkpoint: The file.
+        layers: Its maps and numbers.
+        filters: Its bandpass filters in the same layers; empty where it has none.
+    """
 
     name: str
     config: str
     checkpoint: str
     layers: list[LayerMaps]
+    filters: list[LayerFilters]
 
 
 def write_report(
@@ -58,6 +68,10 @@ def write_report(
         for kind in kinds:
             figure = draw_maps(kind, models, index, picture)
             save_figure(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
+    for index, subject in enumerate(subjects, start=1):
+        if subject.filters:
+            figure = draw_filters(subject.name, subject.filters)
+            save_figure(figure, out / 'figures' / f'filters_{index}_{Path(subject.config).stem}')
     shown = _known(subjects)
     save_figure(draw_numbers(models, shown), out / 'figures' / 'numbers')
     height, width = subjects[0].layers[0].field.shape[1:]
@@ -104,6 +118,14 @@ def _numbers(paths: Sequence[Path], subjects: Sequence[Subject]) -> dict[str, ob
                 'layers': [
                     {'layer': maps.layer, **{k: summary(v) for k, v in maps.numbers.items()}}
                     for maps in subject.layers
+                ],
+                'filters': [
+                    {
+                        'layer': layer,
+                        'before': {name: x.tolist() for name, x in before._asdict().items()},
+                        'after': {name: x.tolist() for name, x in after._asdict().items()},
+                    }
+                    for layer, before, after in subject.filters
                 ],
             }
             for subject in subjects
