@@ -24,7 +24,7 @@ from torch import Tensor
 
 from mmdefocus.analysis.focus.figures import draw_against_accuracy, draw_numbers
 from mmdefocus.analysis.focus.layers import layers_of
-from mmdefocus.analysis.focus.measure import measure_layer
+from mmdefocus.analysis.focus.measure import measure_layer, spread_evenly
 from mmdefocus.analysis.focus.report import SHOWN, save_figure, without_nan
 from mmdefocus.analysis.focus.study import (
     LayerNumbers,
@@ -46,6 +46,7 @@ from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing, write_json
 
 METRIC = 'accuracy/top1'
+STUDIED = (*SHOWN, 'field_agreement', 'outlier_norms')
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -72,7 +73,8 @@ def main(args: Namespace) -> None:
                 console.print(f'left out: {error}', highlight=False, soft_wrap=True)
     if not runs:
         raise InputError('WORK_DIR: none of these runs is finished')
-    names = [name for name in SHOWN if any(name in x.numbers for run in runs for x in run.layers)]
+    known = {name for run in runs for layer in run.layers for name in layer.numbers}
+    names = [name for name in STUDIED if name in known]
     write_study(args.out, runs, names)
     print_correlations(runs, names, console)
 
@@ -164,8 +166,7 @@ def test_images(predictor: Predictor, cfg: Config, count: int) -> tuple[Tensor, 
     """Returns images spread evenly over the test data, `(I, 3, H, W)`, and their labels, `(I,)`."""
     with config_errors(cfg):
         dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    count = min(count, len(dataset))
-    places = [round((i + 0.5) * len(dataset) / count - 0.5) for i in range(count)]
+    places = spread_evenly(len(dataset), count)
     batch = predictor.model.data_preprocessor(pseudo_collate([dataset[i] for i in places]), False)
     labels = torch.cat([sample.gt_label for sample in batch['data_samples']])
     return batch['inputs'], labels

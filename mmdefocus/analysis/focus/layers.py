@@ -94,9 +94,8 @@ def layers_of(model: nn.Module) -> Layers:
     )
 
 
-@contextmanager
-def measured(model: nn.Module) -> Iterator[None]:
-    """Within it a model is in evaluation and autocast is off; its modes are restored after it.
+def check_weights(model: nn.Module) -> torch.device:
+    """Returns the device of the weights of a model that can be measured.
 
     Raises:
         ValueError: If its weights are not float32 or float64.
@@ -104,10 +103,21 @@ def measured(model: nn.Module) -> Iterator[None]:
     weight = next(model.parameters())
     if weight.dtype not in (torch.float32, torch.float64):
         raise ValueError(f'model: expected weights in float32, got {weight.dtype}')
+    return weight.device
+
+
+@contextmanager
+def measured(model: nn.Module) -> Iterator[None]:
+    """Within it a model is in evaluation and autocast is off; its modes are restored after it.
+
+    Raises:
+        ValueError: If its weights are not float32 or float64.
+    """
+    device = check_weights(model)
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.autocast(weight.device.type, enabled=False), torch.enable_grad():
+        with torch.autocast(device.type, enabled=False), torch.enable_grad():
             yield
     finally:
         for module, mode in training.items():

@@ -132,8 +132,13 @@ def gradient_map(model: nn.Module, images: Tensor, targets: Tensor, layer: int) 
         `(B, L)`, in [0, 1].
 
     Raises:
-        ValueError: If the model has no head, or see `receptive_field`.
+        ValueError: If the model has no head, there is no label for each image, or see
+            `receptive_field`.
     """
+    if len(targets) != len(images):
+        raise ValueError(
+            f'targets: expected a label for each of {len(images)} images, got {len(targets)}'
+        )
     if getattr(model, 'head', None) is None:
         raise ValueError(
             f'model: expected a classifier with a head, got {type(model).__name__}; a gradient map '

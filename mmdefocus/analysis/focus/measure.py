@@ -118,6 +118,12 @@ def summary(values: Sequence[float] | Tensor) -> Summary:
     return {'mean': values.mean().item(), 'deviation': deviation, 'values': values.tolist()}
 
 
+def spread_evenly(length: int, count: int) -> list[int]:
+    """Returns places of `count` items out of `length` at equal distances, all if there are less."""
+    count = min(count, length)
+    return [round((i + 0.5) * length / count - 0.5) for i in range(count)]
+
+
 def _mean(rows: Tensor) -> Tensor:
     """Returns the mean over the queries `(I, Q)` that look at anything, `(I,)`."""
     return rows.nanmean(-1)
