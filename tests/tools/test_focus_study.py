@@ -10,7 +10,8 @@ def run_of(workshop, trained, setting, seed, accuracy):
     (folder / 'now' / 'vis_data').mkdir(parents=True)
     shutil.copy(workshop.config(f'randomness = dict(seed={seed})'), folder / f'{setting}.py')
     shutil.copy(trained, folder / 'epoch_1.pth')
-    lines = [{'accuracy/top1': 1.0, 'step': 1}, {'loss': 2.0}, {'accuracy/top1': accuracy}]
+    accuracies = [{'accuracy/top1': x, 'step': i} for i, x in enumerate((1.0, accuracy))]
+    lines = [{'loss': 2.0, 'step': 1}, *accuracies]
     log = folder / 'now' / 'vis_data' / 'scalars.json'
     log.write_text('\n'.join(map(json.dumps, lines)) + '\n')
     return folder
@@ -61,11 +62,12 @@ def test_runs_that_go_on_are_left_out_with_a_word(workshop, runs, capfd):
     assert f'left out: {runs[1]}: no checkpoint yet' in capfd.readouterr().out
 
 
-def test_bad_input_is_one_line(workshop, runs):
-    for log in (runs[0]).glob('*/vis_data/scalars.json'):
-        log.write_text('{"loss": 1.0}\n')
-    arguments = ('--out', 'out')
-    found = workshop.error('analysis/focus_study', runs[0], *arguments)
-    assert found == 'WORK_DIR: none of these runs is finished'
-    found = workshop.error('analysis/focus_study', workshop.data, *arguments)
-    assert 'expected the one config of a run, got 0 *.py' in found
+def test_without_finished_runs_there_is_no_study(workshop, runs, capfd):
+    (log,) = runs[0].glob('*/vis_data/scalars.json')
+    log.write_text('{"loss": 1.0, "step": 1}\n')
+    with pytest.raises(SystemExit):
+        workshop.run('analysis/focus_study', runs[0], workshop.data, '--out', 'out')
+    told = capfd.readouterr()
+    assert f'left out: {runs[0]}: no accuracy/top1 yet' in told.out
+    assert f'left out: {workshop.data}: expected the one config of a run, got 0 *.py' in told.out
+    assert 'error: WORK_DIR: none of these runs is finished' in told.err

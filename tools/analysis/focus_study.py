@@ -36,6 +36,7 @@ from mmdefocus.analysis.focus.study import (
     overall,
     settings_of,
 )
+from mmdefocus.analysis.runs import TOP_1, read_curve
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_config_options, read_config
@@ -45,7 +46,6 @@ from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing, write_json
 
-METRIC = 'accuracy/top1'
 STUDIED = (*SHOWN, 'field_agreement', 'outlier_norms')
 
 
@@ -80,23 +80,23 @@ def main(args: Namespace) -> None:
 
 
 class UnfinishedRun(InputError):
-    """A work directory without a checkpoint or an accuracy."""
+    """A work directory without a config, a checkpoint or an accuracy."""
 
 
 def measured_run(folder: Path, args: Namespace) -> Run:
     """Returns a run as it was measured before, or measures it.
 
     Raises:
-        UnfinishedRun: If it has no checkpoint or no accuracy yet.
-        InputError: If the folder is no work directory, or its model cannot be measured.
+        UnfinishedRun: If it has no config, no checkpoint or no accuracy.
+        InputError: If its model cannot be measured.
     """
     configs = sorted(folder.glob('*.py'))
     if len(configs) != 1:
-        raise InputError(f'{folder}: expected the one config of a run, got {len(configs)} *.py')
+        raise UnfinishedRun(f'{folder}: expected the one config of a run, got {len(configs)} *.py')
     checkpoint = newest_checkpoint([folder])
-    accuracy = last_accuracy(folder)
-    if checkpoint is None or accuracy is None:
-        raise UnfinishedRun(f'{folder}: no {"checkpoint" if checkpoint is None else METRIC} yet')
+    accuracies = read_curve(folder, TOP_1)
+    if checkpoint is None or not accuracies:
+        raise UnfinishedRun(f'{folder}: no {"checkpoint" if checkpoint is None else TOP_1} yet')
     cfg = read_config(str(configs[0]), args.cfg_options)
     seed = (cfg.get('randomness') or {}).get('seed') or 0
     measured = {
@@ -115,16 +115,7 @@ def measured_run(folder: Path, args: Namespace) -> Run:
             for layer, numbers in layers
         ]
         write_json(without_nan({**measured, 'layers': content}), kept)
-    return Run(configs[0].stem, seed, accuracy, layers)
-
-
-def last_accuracy(folder: Path) -> float | None:
-    """Returns the last top-1 accuracy that a training has logged, in percent."""
-    accuracy = None
-    for log in sorted(folder.glob('*/vis_data/scalars.json')):
-        for scalars in map(json.loads, log.read_text().splitlines()):
-            accuracy = scalars.get(METRIC, accuracy)
-    return accuracy
+    return Run(configs[0].stem, seed, accuracies[-1], layers)
 
 
 def read_layers(kept: Path, measured: dict[str, object]) -> list[LayerNumbers] | None:
@@ -142,7 +133,8 @@ def read_layers(kept: Path, measured: dict[str, object]) -> list[LayerNumbers] |
 
 def as_tensor(values: Sequence[float | None]) -> Tensor:
     """Returns numbers, NaN for None."""
-    return torch.tensor([math.nan if value is None else value for value in values])
+    numbers = [math.nan if value is None else value for value in values]
+    return torch.tensor(numbers, dtype=torch.float64)
 
 
 def measure(predictor: Predictor, cfg: Config, num_images: int) -> list[LayerNumbers]:

@@ -156,7 +156,7 @@ def _accuracies(settings: dict[str, list[Run]]) -> list[str]:
     lines = [_row('setting', 'runs', 'top-1, %'), _row(*('---',) * 3)]
     for setting, runs in settings.items():
         accuracies = [run.accuracy for run in runs]
-        lines.append(_row(setting, str(len(runs)), spread(accuracies)))
+        lines.append(_row(setting, str(len(runs)), mean_and_deviation(accuracies)))
     return lines
 
 
@@ -167,7 +167,7 @@ def _by_layer(settings: dict[str, list[Run]], name: str) -> list[str]:
     for setting, runs in settings.items():
         found = {layer.layer: layer.numbers for layer in across_runs(runs)}
         values = [found.get(number, {}).get(name) for number in range(1, depth + 1)]
-        cells = ('' if x is None else spread(x.tolist()) for x in values)
+        cells = ('' if x is None else mean_and_deviation(x.tolist()) for x in values)
         lines.append(_row(setting, *cells))
     return lines
 
@@ -181,7 +181,7 @@ def told(name: str) -> str:
     return name.replace('_', ' ')
 
 
-def spread(values: Sequence[float]) -> str:
+def mean_and_deviation(values: Sequence[float]) -> str:
     """Returns mean and, of two values or more, the deviation of the sample, in three digits."""
     found = summary(values)
     mean = f'{found["mean"]:.3g}'

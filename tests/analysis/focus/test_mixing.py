@@ -2,7 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdefocus.analysis.focus.mixing import mixing_map, mixing_matrix
+from mmdefocus.analysis.focus.mixing import has_matrix, mixing_map, mixing_matrix
+from mmdefocus.models.layers import Filter
+from mmdefocus.models.mixers import MambaMixer
 from mmdefocus.ops import decayed_attention, retention, selective_scan
 
 
@@ -105,3 +107,8 @@ def test_groups_divide_the_channels(backbone):
 def test_another_module_is_refused():
     with pytest.raises(ValueError, match=r'mixer: expected a mixer of mmdefocus .* got Linear'):
         mixing_matrix(torch.nn.Linear(16, 16), tokens_of())
+
+
+def test_a_scan_without_states_has_no_matrix():
+    sizes = {'embed_dims': 16, 'intermediate_size': 64, 'state_size': 0}
+    assert not has_matrix(MambaMixer(**sizes, filter=Filter(decay='none', rope='none')))
