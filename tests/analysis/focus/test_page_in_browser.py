@@ -254,6 +254,13 @@ def test_numbers_have_error_bars_as_long_as_their_deviations(browser, page):
     assert '3.00 ± 0' in browser.run("document.getElementById('chart').textContent")
 
 
+def test_no_word_of_a_heading_is_broken(browser, page):
+    browser.open(page)
+    browser.run("document.getElementById('numbers').parentElement.style.width = '200px'")
+    heights = "[...document.querySelectorAll('#numbers th')].map(x => x.clientHeight)"
+    assert len(set(browser.run(heights))) == 1 and browser.run(heights)[0] < 40
+
+
 def test_a_narrow_window_does_not_scroll_sideways(browser, page):
     browser.open(page, width=380)
     assert browser.run('document.documentElement.scrollWidth') <= 380
