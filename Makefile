@@ -2,6 +2,7 @@
 # make setup MMCV_OPS=1: the same with all operators of mmcv, which are compiled; 0 goes back
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make clip:  De-focus Mamba and a ViT learn digits from captions
+# make figures: where the trained models look, as pages and figures; trains nothing
 # make test:  lint and the test suite
 # make matrix: the tests on each Python and torch of MATRIX, with mmcv's operators and without; hours
 # make wheel: a wheel in dist/ that carries the operators, for machines without a compiler
@@ -29,7 +30,7 @@ export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 STEP := @requirements/step.sh $(VENV)
 
-.PHONY: setup demo clip test lint format docs wheel matrix
+.PHONY: setup demo clip figures test lint format docs wheel matrix
 
 setup: $(VENV)/.installed
 
@@ -48,7 +49,7 @@ $(VENV)/.mmcv-ops-$(MMCV_OPS): $(VENV)/.torch requirements/mmcv.txt
 
 $(VENV)/.installed: $(VENV)/.mmcv-ops-$(MMCV_OPS) setup.py mmdefocus/version.py $(wildcard requirements/*.txt)
 	$(STEP) '[4/5] mmdetection, mmpretrain and what the tests need' \
-		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt stream.txt tests.txt)
+		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt cam.txt stream.txt tests.txt)
 	$(STEP) '[5/5] mmdefocus, editable' $(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -57,6 +58,9 @@ demo: setup
 
 clip: setup
 	@$(BIN)/python tools/clip_demo.py
+
+figures: setup
+	@$(BIN)/python tools/figures.py
 
 test: setup lint
 	@$(BIN)/python -m pytest

@@ -39,6 +39,7 @@ def test_metadata_names_version_license_and_requirements(package):
     assert 'torchvision; extra == "mmcv"' in header.get_all('Requires-Dist')  # no fork asks for it
     assert needed == {'torch', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
     assert set(header.get_all('Provides-Extra')) == {
+        'cam',
         'clip',
         'docs',
         'mmcv',
