@@ -22,7 +22,7 @@ HASH_LENGTH = 8
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('checkpoint', type=Path, help='checkpoint of a training')
+    parser.add_argument('checkpoint', help='checkpoint of a training, a file or an address')
     parser.add_argument('out', type=Path, help='file to write, without its hash, .pth')
 
 

@@ -33,27 +33,21 @@ def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> No
             directory holds checkpoints that are neither resumed nor overwritten, or if another
             training runs in it.
     """
-    loaders = ('train_dataloader', 'val_dataloader')
     with one_message(cfg):
         join_processes(cfg)
         check_schedules(cfg)
-        if cfg.get('resume') and not cfg.get('load_from'):
-            resume(cfg, 'auto')
-        check_data(cfg, loaders)
-        found = check_datasets(cfg, loaders) if look_at_data else {}
-        check_load_from(cfg)
-        for part in found.get('train_dataloader', ()) if cfg.get('load_from') else ():
-            check = check_trained_classes if cfg.get('resume') else check_first_classes
-            check(cfg.load_from, part.where, part.names)
-        check_pretrained(cfg)
-        _check_folder(cfg, overwrite)
-        runner = build_runner(cfg)
-        with claimed(Path(runner.work_dir)) if is_main_process() else nullcontext():
+        work_dir = Path(cfg.work_dir)
+        with claimed(work_dir) if is_main_process() else nullcontext():
+            if cfg.get('resume') and not cfg.get('load_from'):
+                resume(cfg, 'auto')
+            _check_training(cfg, look_at_data)
+            _check_folder(cfg, overwrite)
+            runner = build_runner(cfg)
             runner.register_hook(ScheduleEndHook())
             if overwrite:
                 runner.register_hook(ClearFolderHook())
             if is_main_process():
-                remove_unfinished(Path(runner.work_dir))
+                remove_unfinished(work_dir)
             runner.train()
 
 
@@ -76,6 +70,18 @@ def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
         for part in found.get('test_dataloader', ()):
             check_trained_classes(cfg.load_from, part.where, part.names)
         return build_runner(cfg).test()
+
+
+def _check_training(cfg: Config, look_at_data: bool) -> None:
+    """Checks that data and checkpoints of a training are there and fit each other."""
+    loaders = ('train_dataloader', 'val_dataloader')
+    check_data(cfg, loaders)
+    found = check_datasets(cfg, loaders) if look_at_data else {}
+    check_load_from(cfg)
+    for part in found.get('train_dataloader', ()) if cfg.get('load_from') else ():
+        check = check_trained_classes if cfg.get('resume') else check_first_classes
+        check(cfg.load_from, part.where, part.names)
+    check_pretrained(cfg)
 
 
 def _check_folder(cfg: Config, overwrite: bool) -> None:

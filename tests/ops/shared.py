@@ -113,3 +113,29 @@ def check_nan(y: Tensor, name: str, seen: slice) -> None:
     assert y[0, [0, 2]].isfinite().all()
     if name in ('q', 'k'):
         assert y[0, 1, :130].isfinite().all()
+
+
+def check_earlier_tokens(
+    differentiate: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    operator: Callable[..., Tensor],
+    name: str,
+    bad: float,
+) -> None:
+    """Checks that a number that is not finite changes nothing of the tokens before it.
+
+    There are 70 tokens, which are two blocks of the kernels in Triton, the second with the number.
+
+    Args:
+        differentiate: See there.
+        operator: A function of q, k, v and log_decay.
+        name: The input that gets the number at token 67 of the second head.
+        bad: NaN or infinity.
+    """
+    inputs = dict(zip(HEADS, make_heads(batch=1, length=70), strict=True))
+    clean, clean_grads = differentiate(operator, inputs.values())
+    inputs[name] = inputs[name].clone()
+    inputs[name][0, 1, 67, 2] = bad
+    y, grads = differentiate(operator, inputs.values())
+    assert torch.equal(y[:, :, :67], clean[:, :, :67])
+    torch.testing.assert_close(grads[0][:, :, :67], clean_grads[0][:, :, :67])
+    assert not y[0, 1, 67].isfinite().all()

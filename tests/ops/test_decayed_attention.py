@@ -92,6 +92,14 @@ def test_nan_comes_through(backend, name):
     shared.check_nan(y, name, seen)
 
 
+@pytest.mark.parametrize('name', shared.HEADS[:3])
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_nan_or_infinity_spoils_no_earlier_token(backend, name, bad, differentiate):
+    shared.check_earlier_tokens(
+        differentiate, partial(decayed_attention, backend=backend), name, bad
+    )
+
+
 @both_directions
 def test_gradcheck(backend, causal):
     inputs = [x.requires_grad_() for x in shared.make_heads(batch=1, heads=2, length=5, width=3)]

@@ -67,6 +67,12 @@ def test_nan_comes_through(backend, name):
     shared.check_nan(y, name, seen)
 
 
+@pytest.mark.parametrize('name', shared.HEADS[:3])
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_nan_or_infinity_spoils_no_earlier_token(backend, name, bad, differentiate):
+    shared.check_earlier_tokens(differentiate, partial(retention, backend=backend), name, bad)
+
+
 def test_gradcheck(backend):
     inputs = [x.requires_grad_() for x in make_inputs(batch=1, heads=2, length=5, width=3)]
     assert gradcheck(lambda *x: retention(*x, backend=backend), inputs)

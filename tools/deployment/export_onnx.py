@@ -24,7 +24,7 @@ from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.ops import exportable
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import replacing
+from mmdefocus.utils.files import check_place, replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')
@@ -124,6 +124,7 @@ def main(args: Namespace) -> None:
     with config_of(args, 'model', 'test_dataloader') as cfg:
         check_config(cfg)
         predictor = build_predictor(cfg, args.checkpoint, 'cpu')
+    check_place(args.out)
     output = OUTPUTS[cfg.default_scope]
     model = Exported(predictor.model, output).eval()
     generator = torch.Generator().manual_seed(0)

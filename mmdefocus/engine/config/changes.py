@@ -8,12 +8,22 @@ from mmengine.device import get_device
 
 from ...datasets.config_parts import type_name
 from ...utils.errors import InputError
+from ...utils.files import is_local
 from ..resuming.newest import checkpoint_folders, newest_checkpoint
 
 
 def set_work_dir(cfg: Config, folder: str | None) -> None:
-    """Sets the folder of logs and checkpoints, by default that of the config or its name."""
+    """Sets the folder of logs and checkpoints, by default that of the config or its name.
+
+    Raises:
+        InputError: If it is on another machine.
+    """
     cfg.work_dir = folder or cfg.get('work_dir') or f'./work_dirs/{Path(cfg.filename).stem}'
+    if not is_local(cfg.work_dir):
+        raise InputError(
+            f'--work-dir: expected a folder of this machine, got {cfg.work_dir!r}; copy the '
+            'checkpoints when they are written'
+        )
 
 
 def set_launcher(cfg: Config, launcher: str, local_rank: int) -> None:

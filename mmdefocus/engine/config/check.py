@@ -18,8 +18,10 @@ from ...utils.files import is_local
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
-# MMEngine reads such a file as a program; JSON, TXT and CSV files are data.
-PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml')
+# MMEngine and mmdet read such a file as a program; JSON, TXT and CSV files are data.
+PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml', '.np', '.npy')
+EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
+WRITTEN = ('out_file_path', 'outfile_prefix', 'proposals_file')  # by metrics
 
 # Keys that MMEngine reads from a config and that are no arguments of its runner.
 EXTRA_KEYS = (
@@ -128,19 +130,32 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
 
 
 def check_no_programs(cfg: Config, loaders: Iterable[str]) -> None:
-    """Checks that no dataset reads a format that can run code: pickle or YAML.
+    """Checks that no dataset and no metric reads a format that can run code: pickle or YAML.
 
     Raises:
         InputError: Names the argument and the file.
     """
     for loader in loaders:
-        for node in dicts((cfg.get(loader) or {}).get('dataset')):
-            for argument, value in node.items():
-                if isinstance(value, str) and value.lower().endswith(PROGRAM_SUFFIXES):
+        evaluator = EVALUATORS.get(loader, '')
+        for part, node in (
+            (f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset')),
+            (evaluator, cfg.get(evaluator)),
+        ):
+            for owner in dicts(node):
+                for argument, path in _programs(owner):
                     raise InputError(
-                        f'{loader}.dataset ({node.get("type")}): {argument} {value!r} would be '
-                        'executed while it is read; convert the file to JSON'
+                        f'{part} ({owner.get("type")}): {argument} {path!r} would be executed '
+                        'while it is read; convert the file to JSON'
                     )
+
+
+def _programs(node: Mapping) -> Iterator[tuple[str, str]]:
+    """Yields arguments of a dict that name files of such a format, one or several in a list."""
+    for argument, value in node.items():
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            is_program = isinstance(text, str) and text.lower().endswith(PROGRAM_SUFFIXES)
+            if is_program and argument not in WRITTEN:
+                yield str(argument), text
 
 
 def check_load_from(cfg: Config) -> None:
