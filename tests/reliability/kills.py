@@ -24,7 +24,7 @@ from pathlib import Path
 
 import mmpretrain.models  # noqa: F401  (imported before the processes fork)
 import torch
-from trainings import difference, make_images
+from trainings import difference, make_images, make_pairs
 
 import mmdefocus.engine.launch
 import mmdefocus.models  # noqa: F401
@@ -50,8 +50,10 @@ WAYS = {
     'workers': 'train_dataloader = dict(num_workers=2)\n',
     '2 processes': 'train_dataloader = dict(num_workers=1)\ntrain_cfg = dict(max_epochs=10)\n'
     + ACCUMULATION,
+    'CLIP': 'model = dict(chunk_size=2)\n',
 }
 PROCESSES = {'2 processes': 2}
+BASES = {'CLIP': 'tiny_clip.py'}
 
 
 class Training:
@@ -62,7 +64,8 @@ class Training:
         self.folder = folder
         self.work_dir = folder / name
         self.config = folder / f'{way.replace(" ", "_")}.py'
-        self.config.write_text(f"_base_ = '{HERE / 'tiny_training.py'}'\n{WAYS[way]}")
+        base = HERE / BASES.get(way, 'tiny_training.py')
+        self.config.write_text(f"_base_ = '{base}'\n{WAYS[way]}")
 
     def start(self) -> list[int]:
         """Starts all processes; returns their ids."""
@@ -203,7 +206,7 @@ def main() -> None:
     for number, way in enumerate(args.ways):
         share = args.kills // len(args.ways) + (number < args.kills % len(args.ways))
         with tempfile.TemporaryDirectory() as name:
-            make_images(Path(name) / 'data')
+            make_pairs(make_images(Path(name) / 'data'))
             chance = random.Random(f'{args.seed} {way}')
             kills, trainings, different = try_way(way, share, Path(name), chance)
         print(f'| {way} | {kills} | {trainings} | {different} |', flush=True)

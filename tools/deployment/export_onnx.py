@@ -18,6 +18,7 @@ from rich.markup import escape
 from torch import Tensor, nn
 
 from mmdefocus.apis.inference import build_predictor
+from mmdefocus.datasets.config_parts import type_name
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.ops import exportable
@@ -78,7 +79,7 @@ def check_config(cfg: Config) -> None:
     """
     if cfg.get('default_scope') not in OUTPUTS:
         raise InputError(f'{cfg.filename}: expected default_scope {" or ".join(OUTPUTS)}')
-    backbone = cfg.model.get('backbone', {}).get('type')
+    backbone = type_name(cfg.model.get('backbone', {}).get('type'))
     if backbone not in FAMILIES:
         raise InputError(
             f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, got '

@@ -50,7 +50,8 @@ def resume(cfg: Config, checkpoint: str) -> None:
 
 def save_every(cfg: Config, minutes: float) -> None:
     """Sets the config to save an interim checkpoint every few minutes."""
-    hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'InterimCheckpointHook']
+    hooks = cfg.get('custom_hooks') or []
+    hooks = [hook for hook in hooks if type_name(hook['type']) != 'InterimCheckpointHook']
     cfg.custom_hooks = [*hooks, dict(type='InterimCheckpointHook', minutes=minutes)]
 
 

@@ -62,14 +62,18 @@ def dataset_class(cfg: Config, dataset: Mapping) -> type | None:
     kind = dataset.get('type')
     if not isinstance(kind, str):
         return kind
-    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+    with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
         return registry.get(kind)
+
+
+def _scope(cfg: Config, dataset: Mapping) -> str | None:
+    return dataset.get('_scope_') or cfg.get('default_scope')
 
 
 def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
     kind = dataset_class(cfg, dataset)
     if kind is None:
-        with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+        with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
             valid = [*registry.module_dict, *DATASETS.module_dict]
         name = str(dataset.get('type'))
         raise InputError(f'{where}: type {name!r} is not registered{nearest(name, valid)}')
@@ -84,7 +88,7 @@ def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
         elif _is_folders(kind):
             contents = _read_folders(kind, dataset, names)
         elif can_build(kind):
-            contents = built_contents(dataset, cfg.get('default_scope'))
+            contents = built_contents(dataset, _scope(cfg, dataset))
         if contents is not None:
             names = names or contents.labels
             _check_files(contents)

@@ -8,7 +8,7 @@ from ..compiled import build
 from ..operator import Backend, Operator, Shape, has_values, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_ms_deform_attn
-from .layout import check_levels
+from .layout import check_levels, empty_output
 from .naive import naive_ms_deform_attn
 from .pytorch import grid_sample_ms_deform_attn
 
@@ -84,6 +84,17 @@ def ms_deform_attn(
     return run('ms_deform_attn', backend, *inputs)
 
 
+def flops(
+    value: Tensor, spatial_shapes: Tensor, sampling_locations: Tensor, attention_weights: Tensor
+) -> int:
+    """Returns `8 B Q H N P C` for weights `(B, Q, H, N, P)` and value `(B, S, H, C)`.
+
+    A multiplication and an addition for each channel of the four pixels of a point; to find these
+    pixels and their shares does not depend on C and does not count.
+    """
+    return 8 * attention_weights.numel() * value.shape[3]
+
+
 def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
     """Returns heads of two small maps and as many queries as there are tokens."""
     batch, length, channels, _ = shape
@@ -111,5 +122,7 @@ register(
         },
         exportable=naive_ms_deform_attn,
         example=example,
+        cost=flops,
+        empty_output=empty_output,
     )
 )

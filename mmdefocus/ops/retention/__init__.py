@@ -5,7 +5,7 @@ from torch import Tensor
 from ..arguments import check_state
 from ..heads import check_heads, example_heads
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, register, run
+from ..operator import Backend, Operator, like, register, run
 from ..triton_support import triton_backend
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
@@ -115,6 +115,6 @@ register(
         exportable=dense_retention,
         example=example_heads,
         cost=flops,
-        output_like=2,
+        empty_output=like(2),
     )
 )

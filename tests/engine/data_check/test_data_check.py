@@ -342,3 +342,11 @@ def test_other_names_for_the_folders_are_taken(folders):
     for loader in ('train_dataloader', 'val_dataloader'):
         folders[loader].dataset.update(type='CustomDataset', classes=('ant', 'bee', 'cat'))
     check_datasets(folders)
+
+
+def test_a_dataset_of_another_scope_is_read(folders):
+    folders.default_scope = 'mmdet'
+    for loader in ('train_dataloader', 'val_dataloader'):
+        folders[loader].dataset.update(type='CustomDataset', _scope_='mmpretrain')
+    (part,) = check_datasets(folders)['train_dataloader']
+    assert part.contents.objects.total() == 6

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.hooks import Hook
 from trainings import difference
 
 from mmdefocus.checkpoints.files import read_checkpoint
@@ -13,19 +12,6 @@ from mmdefocus.utils.errors import InputError
 
 STEPS = 12
 EVERY_STEP = dict(checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False))
-
-
-class StopAfter(Hook):
-    """Breaks a training off after some steps, when the checkpoint has been written."""
-
-    priority = 'LOWEST'
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.steps:
-            raise KeyboardInterrupt
 
 
 EPOCHS = dict(train_cfg=dict(by_epoch=True, max_epochs=6))
@@ -80,7 +66,7 @@ def train(make_runner, tmp_path):
             settings.update(resume=True, load_from=str(tmp_path / resume))
         runner = make_runner(tmp_path / folder, **dict(settings, **parts))
         if stop:
-            runner.register_hook(StopAfter(stop))
+            runner.register_hook(dict(type='StopAfter', steps=stop))
             with pytest.raises(KeyboardInterrupt):
                 runner.train()
             return runner, None
