@@ -66,7 +66,8 @@ def causal_product(weights: Tensor, x: Tensor) -> Tensor:
         if not y.numel() or math.isfinite(y[..., 0, :].sum().item()):
             return y
     bad = ~x.isfinite()
-    return (weights @ x.masked_fill(bad, 0)).masked_fill_(bad.cumsum(-2) > 0, math.nan)
+    finite = x.clone().masked_fill_(bad, 0)  # of the strides of x, since they decide on roundings
+    return (weights @ finite).masked_fill_(bad.cumsum(-2) > 0, math.nan)
 
 
 def empty_contiguous(x: Tensor) -> Tensor:
