@@ -1,5 +1,8 @@
 import importlib.util
 import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,6 +26,38 @@ def exploit(request, tmp_path):
     request.param(path, marker)
     yield SimpleNamespace(path=path, marker=marker)
     assert not marker.exists()
+
+
+class Handler(SimpleHTTPRequestHandler):
+    requests = []
+
+    def do_GET(self):
+        self.requests.append(self.path)
+        if 'broken' in self.path:
+            self.send_response(200)
+            self.send_header('Content-Length', '1000')
+            self.end_headers()
+            self.wfile.write(b'begin')
+        else:
+            super().do_GET()
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A folder that is served on this machine: `folder`, `address`, and the `requests` so far."""
+    folder = tmp_path / 'site'
+    folder.mkdir()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setattr(Handler, 'requests', [])
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f'http://127.0.0.1:{server.server_port}'
+    yield SimpleNamespace(folder=folder, address=address, requests=Handler.requests)
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,4 @@
 import hashlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -14,56 +11,25 @@ from mmdefocus.checkpoints.files import read_checkpoint
 from mmdefocus.utils.errors import InputError
 
 
-class Handler(SimpleHTTPRequestHandler):
-    requests = []
-
-    def do_GET(self):
-        self.requests.append(self.path)
-        if 'broken' in self.path:
-            self.send_response(200)
-            self.send_header('Content-Length', '1000')
-            self.end_headers()
-            self.wfile.write(b'begin')
-        else:
-            super().do_GET()
-
-    def log_message(self, *_):
-        """Says nothing."""
-
-
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """Serves a folder on this machine; returns the folder and its address."""
-    folder = tmp_path / 'site'
-    folder.mkdir()
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    monkeypatch.setattr(Handler, 'requests', [])
-    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield folder, f'http://127.0.0.1:{server.server_port}'
-    server.shutdown()
-    server.server_close()
-
-
 def test_a_file_is_fetched_once_and_read(site, capfd):
-    folder, address = site
+    folder, address = site.folder, site.address
     torch.save(dict(weight=torch.ones(2, 3), bias=torch.ones(2)), folder / 'a.pth')
     module = nn.Linear(3, 2)
     load_checkpoint(module, f'{address}/a.pth')
     assert read_checkpoint(f'{address}/a.pth')['weight'].tolist() == module.weight.tolist()
-    assert Handler.requests == ['/a.pth']
+    assert site.requests == ['/a.pth']
     assert 'MiB' in capfd.readouterr().err
 
 
 def test_an_exploit_is_fetched_but_not_executed(site, exploit):
-    folder, address = site
+    folder, address = site.folder, site.address
     exploit.path.rename(folder / 'exploit.pth')
     with pytest.raises(InputError, match=r'exploit\.pth'):
         load_checkpoint(nn.Linear(1, 1), f'{address}/exploit.pth')
 
 
 def test_hashes_are_compared(site, tmp_path):
-    folder, address = site
+    folder, address = site.folder, site.address
     content = b'something'
     digest = hashlib.sha256(content).hexdigest()
     for name in (f'good-{digest[:8]}.pth', 'bad-00000000.pth', 'plain.pth'):
@@ -82,7 +48,7 @@ def test_hashes_are_compared(site, tmp_path):
 @pytest.mark.parametrize('name', ['nowhere.pth', 'broken.pth', '', 'a.pth#sha256=12'])
 def test_what_cannot_be_fetched_ends_in_one_line_and_leaves_nothing(site, tmp_path, name):
     with pytest.raises(InputError, match=r'^checkpoint http://127\.0\.0\.1.*'):
-        local_file(f'{site[1]}/{name}')
+        local_file(f'{site.address}/{name}')
     assert not list((tmp_path / 'cache').rglob('*.pth'))
 
 
