@@ -21,7 +21,7 @@ from mmdefocus.utils.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', type=Path, help='checkpoint, .pth or .safetensors')
+    parser.add_argument('src', help='checkpoint, .pth or .safetensors')
     parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument('--kind', required=True, choices=KINDS, help='what to take out of SRC')
     parser.add_argument('--ema', action='store_true', help='take the averaged weights')
@@ -60,7 +60,7 @@ def convert_file(args: Namespace, source: Weights) -> dict:
     meta = {
         'kind': args.kind,
         'backbone': conversion.backbone,
-        'source': args.src.name,
+        'source': Path(args.src).name,
         'released': {
             'layout': conversion.layout,
             'key': source.key,
@@ -94,7 +94,7 @@ def revert_file(args: Namespace, source: Weights) -> dict:
     return {released['key']: weights}
 
 
-def report(conversion: Conversion, src: Path) -> None:
+def report(conversion: Conversion, src: str) -> None:
     """Shows every name that did not fit.
 
     Raises:

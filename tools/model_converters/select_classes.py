@@ -19,7 +19,7 @@ from mmdefocus.utils.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', type=Path, help='checkpoint of a classifier')
+    parser.add_argument('src', help='checkpoint of a classifier')
     parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument(
         '--class-map',
@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def auxiliary_weights(path: Path) -> dict[str, Tensor]:
+def auxiliary_weights(path: str) -> dict[str, Tensor]:
     """Returns the weights of the auxiliary classifier of a checkpoint.
 
     Raises:
