@@ -2,15 +2,18 @@
 # make setup MMCV_OPS=1: the same with all operators of mmcv, which are compiled; 0 goes back
 # make demo:  pre-training, detector training and pictures on handwritten digits
 # make clip:  De-focus Mamba and a ViT learn digits from captions
+# make figures: where the trained models look, as pages and figures; trains nothing
 # make test:  lint and the test suite
-# make matrix: the tests on the Pythons of MATRIX, with mmcv's operators and without; hours
+# make matrix: the tests on each Python and torch of MATRIX, with mmcv's operators and without; hours
 # make wheel: a wheel in dist/ that carries the operators, for machines without a compiler
 # make docs:  the site of the docs, in docs/_build/html; a warning is an error
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint requirements/constraints.txt
-MATRIX ?= python3.10 python3.11 python3.12
+CONSTRAINTS ?= requirements/constraints.txt
+PIP := $(BIN)/pip install --disable-pip-version-check --quiet --log $(VENV)/pip.log --constraint $(CONSTRAINTS)
+# PYTHON[:TORCH]; the oldest and the newest torch that serve
+MATRIX ?= python3.10 python3.11 python3.12 python3.13 python3.11:2.5.1 python3.11:2.15.0
 CPP = $(shell find mmdefocus -name '*.cpp' -o -name '*.h')
 # unless told, mmcv stays in $(VENV) as it is
 MMCV_OPS ?= $(if $(wildcard $(VENV)/.mmcv-ops-1),1,0)
@@ -27,11 +30,11 @@ export MAX_JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 
 STEP := @requirements/step.sh $(VENV)
 
-.PHONY: setup demo clip test lint format docs wheel matrix
+.PHONY: setup demo clip figures test lint format docs wheel matrix
 
 setup: $(VENV)/.installed
 
-$(VENV)/.torch: requirements/constraints.txt
+$(VENV)/.torch: $(CONSTRAINTS)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "error: Python 3.10 or newer is needed, this is " + sys.version)'
 	@mkdir -p $(VENV) && rm -f $(VENV)/setup.tsv
 	@$(PYTHON) -m venv $(VENV)
@@ -46,7 +49,7 @@ $(VENV)/.mmcv-ops-$(MMCV_OPS): $(VENV)/.torch requirements/mmcv.txt
 
 $(VENV)/.installed: $(VENV)/.mmcv-ops-$(MMCV_OPS) setup.py mmdefocus/version.py $(wildcard requirements/*.txt)
 	$(STEP) '[4/5] mmdetection, mmpretrain and what the tests need' \
-		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt stream.txt tests.txt)
+		$(PIP) $(addprefix -r requirements/,runtime.txt mmcv.txt onnx.txt clip.txt cam.txt stream.txt tests.txt)
 	$(STEP) '[5/5] mmdefocus, editable' $(PIP) --no-build-isolation --no-deps --editable .
 	@touch $@
 
@@ -55,6 +58,9 @@ demo: setup
 
 clip: setup
 	@$(BIN)/python tools/clip_demo.py
+
+figures: setup
+	@$(BIN)/python tools/figures.py
 
 test: setup lint
 	@$(BIN)/python -m pytest

@@ -5,6 +5,7 @@ under `default_scope='mmdet'` and `default_scope='mmpretrain'` alike.
 """
 
 from mmengine.registry import (
+    DATA_SAMPLERS,
     DATASETS,
     FUNCTIONS,
     HOOKS,
@@ -17,6 +18,7 @@ from mmengine.registry import (
 
 __all__ = [
     'DATASETS',
+    'DATA_SAMPLERS',
     'FUNCTIONS',
     'HOOKS',
     'METRICS',

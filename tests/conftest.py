@@ -28,11 +28,11 @@ def exploit(request, tmp_path):
     assert not marker.exists()
 
 
-class Handler(SimpleHTTPRequestHandler):
-    requests = []
+class _Handler(SimpleHTTPRequestHandler):
+    """Serves files, notes what is asked for, and breaks off in those that are named so."""
 
     def do_GET(self):
-        self.requests.append(self.path)
+        self.server.requests.append(self.path)
         if 'broken' in self.path:
             self.send_response(200)
             self.send_header('Content-Length', '1000')
@@ -47,15 +47,15 @@ class Handler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    """A folder that is served on this machine: `folder`, `address`, and the `requests` so far."""
+    """Serves a `folder` on this machine at an `address`; `requests` has what was asked for."""
     folder = tmp_path / 'site'
     folder.mkdir()
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    monkeypatch.setattr(Handler, 'requests', [])
-    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(Handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(_Handler, directory=str(folder)))
+    server.requests = []
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f'http://127.0.0.1:{server.server_port}'
-    yield SimpleNamespace(folder=folder, address=address, requests=Handler.requests)
+    yield SimpleNamespace(folder=folder, address=address, requests=server.requests)
     server.shutdown()
     server.server_close()
 

@@ -149,7 +149,7 @@ def main() -> None:
     table.add_column(overflow='fold')
     for finding in findings:
         table.add_row(finding.name, finding.found, style='red' if finding.problem else None)
-    Console(markup=False).print(table)
+    Console(markup=False, emoji=False).print(table)
     problems = [finding for finding in findings if finding.problem]
     for finding in problems:
         print(f'error: {finding.name}: {finding.problem}', file=sys.stderr)

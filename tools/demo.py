@@ -2,7 +2,8 @@
 
 Runs the ordinary commands one after the other and shows each, so that any can be run alone. A
 step that was finished before is not run again, and training that was stopped goes on;
-`--restart` begins anew. Results: `work_dirs/demo/summary.json` and `work_dirs/demo/*.png`.
+`--restart` begins anew. Results: `work_dirs/demo/summary.json` and `work_dirs/demo/*.png`. All is
+written into the current folder.
 """
 
 import json
@@ -55,13 +56,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 @command(add_arguments)
 def main(args: Namespace) -> None:
     """Runs the steps that are missing and shows what came of them."""
-    os.chdir(ROOT)
     if args.restart:
         shutil.rmtree(OUT, ignore_errors=True)
     OUT.mkdir(parents=True, exist_ok=True)
 
     console = make_console()
-    classifier, detector = Config.fromfile(CLASSIFIER), Config.fromfile(DETECTOR)
+    classifier, detector = (Config.fromfile(here(path)) for path in (CLASSIFIER, DETECTOR))
     seconds = read_json(STEPS_FILE) if STEPS_FILE.exists() else {}
     for step in plan(classifier, detector):
         line = shlex.join([*step.environment, 'python', *step.arguments])
@@ -86,13 +86,8 @@ def main(args: Namespace) -> None:
 
 def plan(classifier: Config, detector: Config) -> list[Step]:
     """Returns the steps in their order."""
-    steps = [
-        Step(
-            'prepare data',
-            shlex.split(detector.data_preparation)[1:],
-            Path(detector.val_evaluator.ann_file),
-        )
-    ]
+    converter = shlex.split(detector.data_preparation)[1]
+    steps = [Step('prepare data', [here(converter)], Path(detector.val_evaluator.ann_file))]
     for name, path, config, environment in (
         # its tensors are too small for two threads; a second core loads the images
         ('classifier', CLASSIFIER, classifier, ('OMP_NUM_THREADS=1',)),
@@ -101,14 +96,25 @@ def plan(classifier: Config, detector: Config) -> list[Step]:
         checkpoint = Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
         metrics = metrics_file(config)
         steps += [
-            Step(f'train {name}', ['tools/train.py', path, '--resume'], checkpoint, environment),
+            Step(
+                f'train {name}',
+                [here('tools/train.py'), here(path), '--resume'],
+                checkpoint,
+                environment,
+            ),
             Step(
                 f'test {name}',
-                ['tools/test.py', path, str(checkpoint), '--out', str(metrics)],
+                [here('tools/test.py'), here(path), str(checkpoint), '--out', str(metrics)],
                 metrics,
             ),
         ]
     return steps
+
+
+def here(path: str) -> str:
+    """Returns a file of the package as the current folder sees it, in a checkout `path` itself."""
+    file, folder = ROOT / path, Path.cwd()
+    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
 def metrics_file(config: Config) -> Path:

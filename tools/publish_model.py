@@ -30,7 +30,7 @@ HASH_LENGTH = 8
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('checkpoint', help='checkpoint of a training')
+    parser.add_argument('checkpoint', help='checkpoint of a training, a file or an address')
     parser.add_argument('out', type=Path, help='file to write, without its hash, .pth; or a folder')
     parser.add_argument(
         '--hub', metavar='CONFIG', help='prepare the folder OUT for a hub; the config of the model'

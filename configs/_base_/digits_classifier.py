@@ -1,6 +1,6 @@
 """What the classifiers of handwritten digits share: the model, how it learns and is judged."""
 
-_base_ = './default_runtime.py'
+_base_ = ['./default_runtime.py', './loaders.py']
 
 default_scope = 'mmpretrain'
 data_preparation = 'python tools/dataset_converters/digits.py'
@@ -17,17 +17,8 @@ model = dict(
     head=dict(type='DefocusClsHead', num_classes=10, in_channels=128),
 )
 
-train_dataloader = dict(
-    batch_size=25,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-)
-val_dataloader = dict(
-    batch_size=100,
-    num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-)
+train_dataloader = dict(_base_.train_loader, batch_size=25)
+val_dataloader = dict(_base_.eval_loader, batch_size=100, num_workers=0)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator

@@ -1,6 +1,6 @@
 """The miniature of CLIP: scenes of one or two digits and their captions."""
 
-_base_ = '../_base_/default_runtime.py'
+_base_ = ['../_base_/default_runtime.py', '../_base_/loaders.py']
 
 default_scope = 'mmpretrain'
 data_preparation = 'python tools/dataset_converters/captioned_digits.py'
@@ -41,10 +41,9 @@ test_pipeline = [
     dict(type='PackPair'),
 ]
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=50,
     num_workers=1,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='ImageTextShards',
@@ -54,10 +53,9 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=100,
     num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='ImageTextPairs',
         data_root='data/captioned_digits',

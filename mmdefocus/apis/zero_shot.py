@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 
+from ..datasets.config_parts import type_name
 from ..evaluation.captions import with_captions
 from ..utils.captions import check_length
 from ..utils.errors import InputError
@@ -38,7 +39,7 @@ class ZeroShotClassifier(Predictor):
         templates: Sequence[str] | str = ('{}',),
         device: str | None = None,
     ) -> None:
-        if cfg.model.type != 'DefocusCLIP':
+        if type_name(cfg.model.type) != 'DefocusCLIP':
             raise InputError(f'{cfg.filename}: expected a DefocusCLIP, got {cfg.model.type}')
         if len(set(labels)) < max(2, len(labels)):
             raise InputError(f'labels: expected at least two different ones, got {list(labels)}')

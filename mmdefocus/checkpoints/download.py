@@ -42,7 +42,7 @@ def local_file(path: str | Path) -> Path:
         InputError: If the file cannot be fetched, or has another hash.
     """
     if not is_remote(path):
-        return Path(path).expanduser()
+        return Path(os.path.expanduser(path))
     address, fragment = urldefrag(_address(str(path)))
     name = unquote(urlsplit(address).path).rpartition('/')[2]
     if fragment and not FRAGMENT.match(fragment):
@@ -67,10 +67,19 @@ def local_file(path: str | Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """Returns the folder of fetched checkpoints, in the user's cache."""
+    """Returns the folder of fetched checkpoints, in the user's cache.
+
+    Raises:
+        InputError: If the user has no home, as one that the system does not know.
+    """
     given = os.environ.get('XDG_CACHE_HOME', '')
-    cache = Path(given) if os.path.isabs(given) else Path('~/.cache').expanduser()
-    return cache / 'mmdefocus' / 'checkpoints'
+    cache = given if os.path.isabs(given) else os.path.expanduser('~/.cache')
+    if not os.path.isabs(cache):
+        raise InputError(
+            'HOME: expected the home of this user, who has none; set XDG_CACHE_HOME to a folder '
+            'that takes fetched checkpoints'
+        )
+    return Path(cache) / 'mmdefocus' / 'checkpoints'
 
 
 def _address(path: str) -> str:

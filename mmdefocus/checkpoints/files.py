@@ -15,6 +15,7 @@ from ..utils.errors import InputError, one_line
 from ..utils.files import replacing
 from .digest import add_digest
 from .download import local_file
+from .index_file import SUFFIX, read_index
 from .legacy_file import is_legacy, read_legacy
 from .safetensors_file import read_safetensors, write_safetensors
 from .weights import check_finite
@@ -25,13 +26,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Returns what a `.pth` or `.safetensors` file holds, in CPU memory.
 
     Args:
-        path: A local file, or an address, which is fetched; see `local_file`.
+        path: A local file, or an address, which is fetched; see `local_file`. The local index of a
+            checkpoint of several files, `….index.json`, stands for all of them.
 
     Raises:
         InputError: If the file does not exist, is damaged, is no checkpoint, or holds more than
             tensors, plain containers and MMEngine's logs.
     """
     path = local_file(path)
+    if path.is_dir():
+        raise InputError(f'checkpoint {path}: {_folder_of_pieces(path)}')
     if not path.is_file():
         raise InputError(f'checkpoint {path}: no such file')
     found = f'checkpoint {path} ({path.stat().st_size} bytes)'
@@ -130,6 +134,8 @@ def seal(path: Path) -> None:
 
 def _reader(path: Path) -> Callable[[Path], Any]:
     """Returns the reader of the format of a file."""
+    if path.name.endswith(SUFFIX):
+        return lambda path: read_index(path, read_checkpoint)
     if path.suffix.lower() == '.safetensors':
         return read_safetensors
     if is_archive(path):
@@ -138,4 +144,19 @@ def _reader(path: Path) -> Callable[[Path], Any]:
         return read_legacy
     raise InputError(
         'cannot be read; expected a PyTorch checkpoint of tensors and plain containers'
+    )
+
+
+def _folder_of_pieces(path: Path) -> str:
+    """Says what to do with a folder in the place of a checkpoint."""
+    if indices := sorted(path.glob(f'*{SUFFIX}')):
+        return f'expected a file, got a folder; give {indices[0]}'
+    if (weights := path / 'mp_rank_00_model_states.pt').is_file():
+        return (
+            'expected a file, got a folder of DeepSpeed, whose trainings cannot be resumed; start '
+            f'from its weights: load_from={weights}'
+        )
+    return (
+        'expected a file, got a folder, as sharded trainings write them; save with '
+        "strategy.state_dict_cfg='full'"
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mmengine.fileio import FileClient, LocalBackend, register_backend
 
+from ..utils.errors import InputError
 from ..utils.files import replacing
 from .files import seal
 from .zip_archive import is_archive
@@ -30,6 +31,17 @@ class WholeFileBackend(LocalBackend):
             unfinished.write_bytes(obj)
             if path.suffix == '.pth' and is_archive(unfinished):
                 seal(unfinished)
+
+    def get_text(self, filepath: str | Path, encoding: str = 'utf-8') -> str:
+        """Reads a text.
+
+        Raises:
+            InputError: If the file is no text, such as a pickle under the name of a JSON file.
+        """
+        try:
+            return super().get_text(filepath, encoding)
+        except UnicodeDecodeError as error:
+            raise InputError(f'{filepath}: expected a text file, got other bytes') from error
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Writes a text."""

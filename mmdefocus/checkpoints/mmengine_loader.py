@@ -44,6 +44,7 @@ def load_from_mmdefocus(filename: str, map_location: object = None) -> dict[str,
     """
     checkpoint = read_checkpoint(filename)
     if not any(isinstance(checkpoint.get(key), Mapping) for key in WEIGHTS):
+        # What else DeepSpeed's file holds is of a training that cannot be resumed.
         checkpoint = {'state_dict': weights_of(checkpoint, filename)}
     for key in WEIGHTS:
         if isinstance(checkpoint.get(key), Mapping):

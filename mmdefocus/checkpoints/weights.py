@@ -8,16 +8,17 @@ from torch import Tensor, nn
 
 from ..utils.errors import InputError
 
+PLACES = ('state_dict', 'module')  # of MMEngine, and of DeepSpeed's `mp_rank_00_model_states.pt`
 EXTRA_STATE = '_extra_state'  # what a module keeps beside its tensors, by PyTorch's own rule
 
 
 def weights_of(checkpoint: Mapping[str, Any], path: object) -> Mapping[str, Any]:
-    """Returns the weights of a checkpoint, which are under 'state_dict' or are all of it.
+    """Returns the weights of a checkpoint, which are under a key of `PLACES` or are all of it.
 
     Raises:
         InputError: If there are none, or something else is among them.
     """
-    weights = checkpoint.get('state_dict', checkpoint)
+    weights = next((checkpoint[key] for key in PLACES if key in checkpoint), checkpoint)
     tensors = isinstance(weights, Mapping) and any(
         isinstance(value, Tensor) for value in weights.values()
     )

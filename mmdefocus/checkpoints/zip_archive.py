@@ -103,6 +103,11 @@ def _find_records(file: Any, content: mmap.mmap) -> dict[str, Record]:
 
 def _check_contents(records: dict[str, Record], content: mmap.mmap) -> None:
     """Compares each record with its checksum, in threads."""
+    if not any(record.checksum for record in records.values()):
+        raise InputError(
+            'refused, because it has no checksums; save it again after '
+            'torch.serialization.set_crc32_options(True)'
+        )
 
     def is_whole(record: Record) -> bool:
         with memoryview(content) as view:

@@ -3,9 +3,9 @@
 from importlib.util import find_spec
 
 from . import transforms
-from .pairs import ImageTextPairs, ImageTextShards
+from .pairs import ImageTextPairs, ImageTextShards, ShardSampler
 
-__all__ = ['ImageTextPairs', 'ImageTextShards', 'transforms']
+__all__ = ['ImageTextPairs', 'ImageTextShards', 'ShardSampler', 'transforms']
 
 if find_spec('mmdet') is not None:
     from .coco import CocoByName

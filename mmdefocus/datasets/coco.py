@@ -29,7 +29,7 @@ class CocoFile(COCO):
 
     def get_cat_ids(
         self, cat_names: Sequence[str] = (), sup_names: Sequence = (), cat_ids: Sequence = ()
-    ) -> list[int]:
+    ) -> list[int | str]:
         """Returns the ids of the categories: with `cat_names`, that of each name, in their order.
 
         Raises:
@@ -37,7 +37,8 @@ class CocoFile(COCO):
         """
         if len(cat_names) == 0:
             return super().get_cat_ids(cat_names, sup_names, cat_ids)
-        return category_ids(self.path, self.dataset['categories'], cat_names)
+        by_name = {category['name']: category['id'] for category in self.dataset['categories']}
+        return category_ids(self.path, by_name, cat_names)
 
 
 @DATASETS.register_module()

@@ -1,24 +1,75 @@
 """Reads an annotation file in COCO format and refuses one that would be misread."""
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from math import isfinite
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Literal
 
+import msgspec
+import numpy as np
 from mmengine import fileio
 
 from ..utils.errors import InputError
 from ..utils.memory import garbage_collection_paused
 from .by_name import check_classes, require_names
-from .contents import Contents
+
+Id = int | str
+POSITIVE = msgspec.Meta(gt=0)
+Pixels = Annotated[int, POSITIVE] | Annotated[float, POSITIVE]
 
 
-def read_coco(path: str, backend_args: Mapping | None = None) -> dict:
-    """Returns what a file in COCO format holds, checked, with its optional fields filled in.
+class Image(msgspec.Struct):
+    """What a dataset needs of an image; sizes in pixels."""
 
-    An annotation without `area` gets that of its box, one without `iscrowd` is no crowd. The
-    numbers of both are under 'filled'.
+    id: Id
+    file_name: str
+    width: Pixels
+    height: Pixels
+
+
+class Annotation(msgspec.Struct):
+    """What a dataset needs of an object; left, top, width, height in pixels.
+
+    Files without `area` or `iscrowd` are read: the area is that of the box, and no box is a crowd.
+    """
+
+    id: Id
+    image_id: Id
+    category_id: Id
+    bbox: tuple[float, float, float, float]
+    area: float | msgspec.UnsetType = msgspec.UNSET
+    iscrowd: Literal[0, 1] | bool | msgspec.UnsetType = msgspec.UNSET
+    ignore: object = False
+
+
+class Category(msgspec.Struct):
+    """A class of objects."""
+
+    id: Id
+    name: str
+
+
+class CocoTable(msgspec.Struct):
+    """An annotation file without the fields that nothing is counted by, such as outlines."""
+
+    images: Annotated[list[Image], msgspec.Meta(min_length=1)]
+    categories: Annotated[list[Category], msgspec.Meta(min_length=1)]
+    annotations: list[Annotation] = []
+
+    def boxes(self) -> np.ndarray:
+        """Returns left, top, width and height of each object, `(N, 4)` float64, in pixels."""
+        numbers = chain.from_iterable([annotation.bbox for annotation in self.annotations])
+        return np.fromiter(numbers, float, 4 * len(self.annotations)).reshape(-1, 4)
+
+    def areas(self) -> np.ndarray:
+        """Returns the area of each object, NaN where the file has none; `(N,)`, square pixels."""
+        areas = [np.nan if a.area is msgspec.UNSET else a.area for a in self.annotations]
+        return np.array(areas, float)
+
+
+def read_coco_table(path: str, backend_args: Mapping | None = None) -> CocoTable:
+    """Returns what a file in COCO format holds, checked, without its outlines.
 
     Args:
         path: The file, of any backend of MMEngine.
@@ -28,189 +79,93 @@ def read_coco(path: str, backend_args: Mapping | None = None) -> dict:
         InputError: Names the file, the first image or annotation at fault, the field, and what
             was expected there.
     """
-    try:
-        with garbage_collection_paused():
-            content = json.loads(fileio.get(path, backend_args=backend_args))
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f'{path}: no such annotation file') from error
-    except ValueError as error:
-        raise InputError(f'{path}: expected JSON in COCO format: {error}') from error
-    if not isinstance(content, dict):
-        raise InputError(f'{path}: expected a JSON object in COCO format, got a list')
-    content.setdefault('annotations', [])
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(content.get(key), list):
-            raise InputError(f'{path}: expected a list `{key}`, got {content.get(key)!r}')
-        if not all(isinstance(entry, dict) for entry in content[key]):
-            raise InputError(f'{path}: expected JSON objects in `{key}`')
-    for key in ('images', 'categories'):
-        if not content[key]:
-            raise InputError(f'{path}: the list `{key}` is empty')
-    _check_categories(path, content['categories'])
-    _refuse(path, 'image', _image_faults(content['images']))
-    known = {category['id'] for category in content['categories']}
-    _refuse(path, 'annotation', _annotation_faults(content['annotations'], known))
-    content['filled'] = _fill_in(content['annotations'])
+    return _checked_table(path, _bytes_of(path, backend_args))
+
+
+def read_coco(path: str) -> dict:
+    """Returns all that a file in COCO format holds, checked, with optional fields filled in.
+
+    An annotation without `area` gets that of its box, one without `iscrowd` is no crowd.
+
+    Raises:
+        InputError: See `read_coco_table`.
+    """
+    data = _bytes_of(path)
+    _checked_table(path, data)
+    with garbage_collection_paused():
+        content = json.loads(data)
+    for annotation in content.setdefault('annotations', []):
+        annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
+        annotation.setdefault('iscrowd', 0)
     return content
 
 
-def category_ids(path: str, categories: Sequence[Mapping], classes: Sequence[str]) -> list[int]:
+def category_ids(path: str, categories: Mapping[str, Id], classes: Sequence[str]) -> list[Id]:
     """Returns the id of the category of each class, in the order of the classes.
+
+    Args:
+        path: The file, for messages.
+        categories: The ids of its categories by name.
+        classes: Names that are wanted.
 
     Raises:
         InputError: If the file lacks a class, or `classes` is no sequence of names.
     """
-    by_name = {category['name']: category['id'] for category in categories}
     classes = check_classes(path, classes)
-    require_names(path, 'category', classes, by_name)
-    return [by_name[name] for name in classes]
+    require_names(path, 'category', classes, categories)
+    return [categories[name] for name in classes]
 
 
-def coco_contents(
-    path: str,
-    content: Mapping,
-    classes: Sequence[str],
-    folder: str,
-    min_size: int = 0,
-    needs_objects: bool = False,
-) -> Contents:
-    """Counts what a dataset of mmdet makes of a file in COCO format.
-
-    Args:
-        path: The file, for messages.
-        content: What `read_coco` returned.
-        classes: Names of the classes that are wanted.
-        folder: Where the images are.
-        min_size: Images with a shorter side, in pixels, are left out.
-        needs_objects: Whether images without an object of the classes are left out.
-
-    Raises:
-        InputError: If the file lacks a class.
-    """
-    label_of = {
-        number: label
-        for label, number in enumerate(category_ids(path, content['categories'], classes))
-    }
-    name_of = {category['id']: category['name'] for category in content['categories']}
-    order = tuple(name for name in name_of.values() if name in classes)
-    ids = frozenset(image['id'] for image in content['images'])
-    contents = Contents(path, tuple(classes), order, ids=ids)
-    sizes = {image['id']: (image['width'], image['height']) for image in content['images']}
-    labels: defaultdict[object, list[int]] = defaultdict(list)
-    crowded = set()
-    for annotation in content['annotations']:
-        image, category = annotation['image_id'], annotation['category_id']
-        if category not in label_of:
-            contents.left_out[f'boxes of {name_of[category]!r}, which is not in classes'] += 1
-        elif image not in sizes:
-            contents.left_out['boxes of images that are not in the file'] += 1
-        elif reason := _unused(annotation, *sizes[image]):
-            contents.left_out[reason] += 1
-        elif annotation['iscrowd']:
-            contents.notes['crowd regions, which are ignored'] += 1
-            crowded.add(image)
-        else:
-            labels[image].append(label_of[category])
-    used: list[int] = []
-    for image in content['images']:
-        number, size = image['id'], (image['width'], image['height'])
-        if min(size) < min_size:
-            contents.left_out[f'images with a side of less than {min_size} pixels'] += 1
-        elif needs_objects and number not in labels and number not in crowded:
-            contents.left_out['images without an object'] += 1
-        else:
-            contents.images.append((Path(folder, image['file_name']), size))
-            used += labels.get(number, ())
-    contents.objects.update({classes[label]: count for label, count in Counter(used).items()})
-    contents.notes += Counter(content['filled'])
-    return contents
+def _bytes_of(path: str, backend_args: Mapping | None = None) -> bytes:
+    try:
+        return fileio.get(path, backend_args=backend_args)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f'{path}: no such annotation file') from error
 
 
-def _unused(annotation: Mapping, image_width: float, image_height: float) -> str | None:
-    """Says why mmdet leaves a box out, None if it does not."""
-    x, y, width, height = annotation['bbox']
-    if annotation.get('ignore'):
-        return 'boxes marked `ignore`'
-    if annotation['area'] <= 0 or width < 1 or height < 1:
-        return 'boxes of no area or of less than a pixel'
-    inside_x = min(x + width, image_width) - max(x, 0)
-    inside_y = min(y + height, image_height) - max(y, 0)
-    return None if inside_x > 0 and inside_y > 0 else 'boxes outside their image'
+def _checked_table(path: str, data: bytes) -> CocoTable:
+    with garbage_collection_paused():
+        table = _decoded(path, data)
+    _check_unique(path, 'categories: name', [category.name for category in table.categories])
+    for kind in ('categories', 'images', 'annotations'):
+        _check_unique(path, f'{kind}: id', [entry.id for entry in getattr(table, kind)])
+    known = {category.id for category in table.categories}
+    for annotation in table.annotations:
+        if annotation.category_id not in known:
+            raise InputError(
+                f'{path}: annotation {annotation.id!r}: category_id '
+                f'{annotation.category_id!r} is not in `categories`; mend the file'
+            )
+    broken = ~np.isfinite(table.boxes()).all(1) | np.isinf(table.areas())
+    if broken.any():
+        first = table.annotations[int(broken.argmax())]
+        raise InputError(
+            f'{path}: annotation {first.id!r}: expected finite numbers, got bbox '
+            f'{list(first.bbox)} (and {broken.sum() - 1} more such faults); mend the file'
+        )
+    return table
 
 
-def _check_categories(path: str, categories: Sequence[Mapping]) -> None:
-    for category in categories:
-        if not _is_id(category.get('id')) or not isinstance(category.get('name'), str):
-            raise InputError(f'{path}: categories: expected `id` and `name`, got {dict(category)}')
-    for key in ('id', 'name'):
-        values = [category[key] for category in categories]
-        if repeated := [value for value in values if values.count(value) > 1]:
-            raise InputError(f'{path}: categories: {key} {repeated[0]!r} more than once')
+def _decoded(path: str, data: bytes) -> CocoTable:
+    try:
+        try:
+            return msgspec.json.decode(data, type=CocoTable)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            # Python also reads other encodings, and NaN.
+            return msgspec.convert(json.loads(data), CocoTable)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(' - at `$')
+        where = f' at `{place.removeprefix(".")}, counted from 0' if place else ''
+        reason = reason[0].lower() + reason[1:]
+        raise InputError(f'{path}: COCO format: {reason}{where}; mend the file') from error
+    except ValueError as error:
+        raise InputError(f'{path}: expected JSON in COCO format: {error}') from error
 
 
-def _image_faults(images: Sequence[Mapping]) -> Iterator[str]:
-    seen = set()
-    for image in images:
-        number = image.get('id')
-        if not _is_id(number):
-            yield f'{image.get("file_name")!r}: id: expected a number or a text, got {number!r}'
-            continue
-        if number in seen:
-            yield f'{number!r}: its id stands more than once'
-        if not isinstance(image.get('file_name'), str):
-            yield f'{number!r}: file_name: expected a text, got {image.get("file_name")!r}'
-        for key in ('width', 'height'):
-            if not _is_number(image.get(key)) or image[key] <= 0:
-                yield f'{number!r}: {key}: expected a positive number, got {image.get(key)!r}'
-        seen.add(number)
-
-
-def _annotation_faults(annotations: Sequence[Mapping], categories: set) -> Iterator[str]:
-    seen = set()
-    for annotation in annotations:
-        number, box = annotation.get('id'), annotation.get('bbox')
-        image, category = annotation.get('image_id'), annotation.get('category_id')
-        if not _is_id(number):
-            yield f'of image {image!r}: id: expected a number or a text, got {number!r}'
-            continue
-        if number in seen:
-            yield f'{number!r}: its id stands more than once'
-        seen.add(number)
-        if not _is_id(image):
-            yield f'{number!r}: image_id: expected a number or a text, got {image!r}'
-        if not _is_id(category) or category not in categories:
-            yield f'{number!r}: category_id: {category!r} is not in `categories`'
-        if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
-            yield f'{number!r}: bbox: expected four finite numbers, got {box!r}'
-        if 'area' in annotation and not _is_number(annotation['area']):
-            yield f'{number!r}: area: expected a finite number, got {annotation["area"]!r}'
-        if annotation.get('iscrowd', 0) not in (0, 1):
-            yield f'{number!r}: iscrowd: expected 0 or 1, got {annotation["iscrowd"]!r}'
-
-
-def _refuse(path: str, kind: str, faults: Iterator[str]) -> None:
-    first = next(faults, None)
-    if first is not None:
-        more = sum(1 for _ in faults)
-        rest = f' (and {more} more such faults)' if more else ''
-        raise InputError(f'{path}: {kind} {first}{rest}; mend the file')
-
-
-def _fill_in(annotations: Sequence[dict]) -> dict[str, int]:
-    filled: Counter = Counter()
-    for annotation in annotations:
-        if 'area' not in annotation:
-            annotation['area'] = annotation['bbox'][2] * annotation['bbox'][3]
-            filled['boxes without `area`, which is computed'] += 1
-        if 'iscrowd' not in annotation:
-            annotation['iscrowd'] = 0
-            filled['boxes without `iscrowd`, which is taken for 0'] += 1
-    return dict(filled)
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, (int, str))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value)
+def _check_unique(path: str, what: str, values: Sequence[Id]) -> None:
+    if len(set(values)) == len(values):
+        return
+    ((repeated, _),) = Counter(values).most_common(1)
+    raise InputError(f'{path}: {what} {repeated!r} more than once; mend the file')

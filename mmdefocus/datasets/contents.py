@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 
 @dataclass
@@ -15,6 +14,7 @@ class Contents:
         order: The names in the order of the file or folder.
         images: Path of each image that is used, with width and height in pixels where the
             annotation states them.
+        in_memory: How many further images are used that are no files.
         objects: How often each label is used.
         left_out: How much is not used, by the reason.
         notes: Further counts that a reader should know.
@@ -24,8 +24,14 @@ class Contents:
     source: str
     labels: tuple[str, ...]
     order: tuple[str, ...] = ()
-    images: list[tuple[Path, tuple[int, int] | None]] = field(default_factory=list)
+    images: list[tuple[str, tuple[float, float] | None]] = field(default_factory=list)
+    in_memory: int = 0
     objects: Counter = field(default_factory=Counter)
     left_out: Counter = field(default_factory=Counter)
     notes: Counter = field(default_factory=Counter)
     ids: frozenset = frozenset()
+
+    @property
+    def num_images(self) -> int:
+        """How many images are used."""
+        return len(self.images) + self.in_memory

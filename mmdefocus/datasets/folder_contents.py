@@ -32,7 +32,7 @@ def folder_contents(
         for parent, _, files in os.walk(Path(folder, name), followlinks=True):
             for file in sorted(files):
                 if file.lower().endswith(tuple(suffixes)):
-                    contents.images.append((Path(parent, file), None))
+                    contents.images.append((os.path.join(parent, file), None))
                     contents.objects[name] += 1
                 elif not file.startswith('.'):
                     suffix = Path(file).suffix or 'no suffix'
@@ -58,7 +58,7 @@ def list_contents(path: str, folder: str, classes: Sequence[str]) -> Contents:
         if not name or not label.isdigit():
             raise InputError(f'{path}: line {number}: expected an image and a label, got {line!r}')
         numbers[int(label)] += 1
-        contents.images.append((Path(folder, name), None))
+        contents.images.append((os.path.join(folder, name), None))
     if numbers and max(numbers) >= len(classes):
         raise InputError(
             f'{path}: label {max(numbers)}, but there are {len(classes)} classes, numbered from 0'

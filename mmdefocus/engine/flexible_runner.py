@@ -1,16 +1,15 @@
 """The runner of sharded trainings: FSDP and DeepSpeed."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
-from mmengine._strategy import BaseStrategy, DDPStrategy, FSDPStrategy
+from mmengine._strategy import BaseStrategy, DDPStrategy, DeepSpeedStrategy, FSDPStrategy
+from mmengine.hooks import EMAHook
 from mmengine.model import BaseModule, is_model_wrapper
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import FlexibleRunner, load_state_dict
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
-from torch.utils.data import DataLoader
 
 from ..checkpoints.checks import (
     Tolerance,
@@ -21,11 +20,11 @@ from ..checkpoints.checks import (
 )
 from ..checkpoints.mmengine_loader import load_from_mmdefocus
 from ..utils.errors import InputError
+from .checked import Checked
 from .resuming.runner import ExactResume
-from .runner import CheckedRunner
 
 
-class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
+class CheckedFlexibleRunner(Checked, ExactResume, FlexibleRunner):
     """MMEngine's runner with strategies, with the checks of `CheckedRunner`.
 
     A strategy cuts the parameters to pieces, in which names and shapes are no longer seen.
@@ -34,13 +33,7 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
 
     model: Any  # a config until a strategy has built it
     optim_wrapper: Any
-
-    @staticmethod
-    def build_dataloader(
-        dataloader: DataLoader | Mapping, seed: int | None = None, diff_rank_seed: bool = False
-    ) -> DataLoader:
-        """Builds a loader as `CheckedRunner` does."""
-        return CheckedRunner.build_dataloader(dataloader, seed, diff_rank_seed)
+    _has_begun = False
 
     def train(self) -> nn.Module:
         """Trains.
@@ -48,6 +41,7 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         Raises:
             InputError: If a checkpoint does not fit the model.
         """
+        self._check_strategy()
         self._check_weights('nothing' if self._resume else 'partial')
         place_on_cpu(self.strategy)
         if isinstance(self.strategy, FSDPStrategy):
@@ -65,14 +59,46 @@ class CheckedFlexibleRunner(ExactResume, FlexibleRunner):
         return super().test()
 
     def load_or_resume(self) -> None:
-        """Loads the checkpoint, if there is one, and only then writes the config."""
+        """Loads the checkpoint, if there is one, and only then writes the config.
+
+        Hooks begin before that, as they do in MMEngine's other runner: `EMAHook` has no averages
+        to load into until then. DeepSpeed loads nothing itself, since it would execute the file; it
+        has been given a model with the weights.
+        """
         if isinstance(self.model, FullyShardedDataParallel) and self.optim_wrapper is not None:
             clip_whole_gradients(self.optim_wrapper, self.model)
-        super().load_or_resume()
-        super().dump_config()
+        self.call_hook('before_run')
+        if not isinstance(self.strategy, DeepSpeedStrategy):
+            super().load_or_resume()
+        FlexibleRunner.dump_config(self)
 
-    def dump_config(self) -> None:
-        """Waits for `load_or_resume`: the constructor calls this before anything is checked."""
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Calls the hooks, `before_run` once."""
+        if fn_name == 'before_run':
+            if self._has_begun:
+                return
+            self._has_begun = True
+        super().call_hook(fn_name, **kwargs)
+
+    def _check_strategy(self) -> None:
+        """Refuses what would be trained and then not be saved, or not be found again."""
+        is_fsdp = isinstance(self.strategy, FSDPStrategy)
+        if is_fsdp and not self.strategy._is_full_state_dict():
+            raise InputError(
+                "strategy.state_dict_cfg: expected 'full', got another; checkpoints in pieces "
+                'cannot be resumed'
+            )
+        is_deepspeed = isinstance(self.strategy, DeepSpeedStrategy)
+        if is_deepspeed and self._resume:
+            raise InputError(
+                f'checkpoint {self._load_from}: a training with DeepSpeed cannot be resumed; start '
+                'from weights alone: load_from without resume'
+            )
+        if (is_fsdp or is_deepspeed) and any(isinstance(hook, EMAHook) for hook in self.hooks):
+            raise InputError(
+                f'custom_hooks: EMAHook averages whole weights, and {type(self.strategy).__name__} '
+                'has pieces of them; leave it out'
+            )
 
     def _check_weights(self, tolerate: Tolerance) -> None:
         self.model = model = self.strategy.build_model(self.model)

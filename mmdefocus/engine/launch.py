@@ -13,9 +13,10 @@ from .build import build_runner
 from .config.changes import resume
 from .config.check import check_data, check_load_from, check_pretrained
 from .config.schedules import check_schedules
-from .data_check import check_datasets, check_trained_classes
+from .data_check import check_datasets, check_first_classes, check_trained_classes
 from .distributed import join_processes, one_message
 from .hooks.clear_folder_hook import ClearFolderHook
+from .hooks.schedule_end_hook import ScheduleEndHook
 from .resuming.newest import check_unused, checkpoint_folders
 
 
@@ -32,24 +33,21 @@ def train(cfg: Config, look_at_data: bool = True, overwrite: bool = False) -> No
             directory holds checkpoints that are neither resumed nor overwritten, or if another
             training runs in it.
     """
-    loaders = ('train_dataloader', 'val_dataloader')
     with one_message(cfg):
         join_processes(cfg)
         check_schedules(cfg)
-        if cfg.get('resume') and not cfg.get('load_from'):
-            resume(cfg, 'auto')
-        check_data(cfg, loaders)
-        if look_at_data:
-            check_datasets(cfg, loaders)
-        check_load_from(cfg)
-        check_pretrained(cfg)
-        _check_folder(cfg, overwrite)
-        runner = build_runner(cfg)
-        with claimed(Path(runner.work_dir)) if is_main_process() else nullcontext():
+        work_dir = Path(cfg.work_dir)
+        with claimed(work_dir) if is_main_process() else nullcontext():
+            if cfg.get('resume') and not cfg.get('load_from'):
+                resume(cfg, 'auto')
+            _check_training(cfg, look_at_data)
+            _check_folder(cfg, overwrite)
+            runner = build_runner(cfg)
+            runner.register_hook(ScheduleEndHook())
             if overwrite:
                 runner.register_hook(ClearFolderHook())
             if is_main_process():
-                remove_unfinished(Path(runner.work_dir))
+                remove_unfinished(work_dir)
             runner.train()
 
 
@@ -72,6 +70,18 @@ def test(cfg: Config, look_at_data: bool = True) -> dict[str, float]:
         for part in found.get('test_dataloader', ()):
             check_trained_classes(cfg.load_from, part.where, part.names)
         return build_runner(cfg).test()
+
+
+def _check_training(cfg: Config, look_at_data: bool) -> None:
+    """Checks that data and checkpoints of a training are there and fit each other."""
+    loaders = ('train_dataloader', 'val_dataloader')
+    check_data(cfg, loaders)
+    found = check_datasets(cfg, loaders) if look_at_data else {}
+    check_load_from(cfg)
+    for part in found.get('train_dataloader', ()) if cfg.get('load_from') else ():
+        check = check_trained_classes if cfg.get('resume') else check_first_classes
+        check(cfg.load_from, part.where, part.names)
+    check_pretrained(cfg)
 
 
 def _check_folder(cfg: Config, overwrite: bool) -> None:

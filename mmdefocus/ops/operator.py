@@ -48,6 +48,14 @@ def has_values(first: Tensor, *others: object) -> bool:
     return first.device.type != 'meta'
 
 
+def like(place: int) -> Callable[..., Tensor]:
+    """Returns the `empty_output` of an operator whose output is such as an argument of it."""
+    return lambda *arguments: torch.empty_like(arguments[place])
+
+
+LIKE_FIRST = like(0)
+
+
 def no_flops(*arguments: object) -> int:
     """The `cost` of norms, gates and activations, which do not count."""
     return 0
@@ -86,7 +94,7 @@ class Operator:
             no counter sees inside. None where they are those of the operators that `exportable`
             calls. A multiplication, an addition and an exponential count one each; norms, gates
             and activations do not count, as in `torch.utils.flop_counter`.
-        output_like: The position of the argument whose shape and dtype the output has.
+        empty_output: Makes an output, uninitialised, from the arguments of a backend.
         with_state: The public function that begins at a state and returns the final one, of an
             operator along a sequence that has a state. Its backends are the same.
     """
@@ -96,7 +104,7 @@ class Operator:
     exportable: Callable[..., Outputs]
     example: Callable[[Shape, torch.dtype], dict[str, object]]
     cost: Callable[..., int] | None = None
-    output_like: int = 0
+    empty_output: Callable[..., Tensor] = LIKE_FIRST
     with_state: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     @property

@@ -9,13 +9,15 @@ from rich.table import Table
 def make_console(stderr: bool = False) -> Console:
     """Returns a console that is wide enough for the tables if its output goes to a file.
 
-    It prints brackets as they are: names of files and classes may have some, `[red]x[/].png`.
+    It prints brackets and colons as they are: names of files and classes may have some, such as
+    `[red]x.png` and `:smile:`.
 
     Args:
         stderr: Whether it writes to stderr, such as progress beside results on stdout.
     """
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 160, markup=False)
+    width = None if stream.isatty() else 160
+    return Console(stderr=stderr, width=width, markup=False, emoji=False)
 
 
 def make_table(first: str, *others: str, title: str | None = None) -> Table:

@@ -41,6 +41,16 @@ def folder_beside(path: Path) -> Iterator[Path]:
             os.close(lock)
 
 
+def check_place(path: Path) -> None:
+    """Finds out whether a file can be put somewhere, before hours of work for it.
+
+    Raises:
+        OSError: If it cannot.
+    """
+    with folder_beside(path):
+        pass
+
+
 def remove_unfinished(folder: Path, name: str = '*') -> None:
     """Removes what killed processes have left of unfinished files, of one name or of all."""
     for left in folder.glob(f'.{name}.*{UNFINISHED}'):

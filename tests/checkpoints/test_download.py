@@ -64,3 +64,22 @@ def test_a_local_path_may_look_like_an_address(tmp_path, monkeypatch):
     torch.save(dict(a=torch.ones(1)), tmp_path / 'odd:' / 'a.pth')
     assert not is_remote('odd://a.pth')
     assert read_checkpoint('odd://a.pth')['a'].tolist() == [1]
+
+
+def test_a_user_without_a_home_is_told_what_to_set(site, monkeypatch):
+    def unknown(uid):
+        raise KeyError(f'getpwuid(): uid not found: {uid}')
+
+    monkeypatch.setattr('pwd.getpwuid', unknown)
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.setenv('XDG_CACHE_HOME', '')
+    with pytest.raises(InputError, match='set XDG_CACHE_HOME'):
+        local_file(f'{site.address}/a.pth')
+
+
+@pytest.mark.parametrize('name', ['~backup.pth', '~nobody-of-that-name/a.pth'])
+def test_a_tilde_without_a_user_is_a_part_of_a_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    torch.save(dict(a=torch.ones(1)), tmp_path / name)
+    assert read_checkpoint(name)['a'].tolist() == [1]

@@ -10,6 +10,7 @@ from mmengine.logging import HistoryBuffer
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.utils.serialization import config
 
 from mmdefocus.checkpoints.files import read_checkpoint, read_weights, write_checkpoint
 from mmdefocus.utils.errors import InputError
@@ -138,3 +139,10 @@ def test_written_files_are_read_by_pytorch(tmp_path, checkpoint):
     for in_place in (False, True):
         found = torch.load(tmp_path / 'weights.pth', weights_only=True, mmap=in_place)
         torch.testing.assert_close(found, checkpoint, rtol=0, atol=0)
+
+
+def test_archive_without_checksums_says_how_to_get_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(config.save, 'compute_crc32', False)  # as torch's set_crc32_options does
+    torch.save({'a': torch.ones(2)}, tmp_path / 'bare.pth')
+    with pytest.raises(InputError, match=r'bare\.pth .*set_crc32_options\(True\)'):
+        read_checkpoint(tmp_path / 'bare.pth')

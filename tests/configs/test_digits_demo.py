@@ -125,3 +125,11 @@ def test_the_demo_takes_the_steps_in_order_with_the_ordinary_tools():
         'test detector',
     ]
     assert all((ROOT / step.arguments[0]).is_file() for step in steps)
+
+
+def test_the_demo_of_a_wheel_works_in_the_folder_where_it_is_started(tmp_path, monkeypatch):
+    demo = load_tool(ROOT / 'tools/demo.py')
+    monkeypatch.chdir(tmp_path)
+    steps = demo.plan(*map(Config.fromfile, (CLASSIFIER, DETECTOR)))
+    assert all(Path(step.arguments[0]).is_file() for step in steps)
+    assert not any(step.product.is_absolute() for step in steps)

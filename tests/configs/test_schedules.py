@@ -89,3 +89,19 @@ def test_a_schedule_that_ends_before_it_begins_is_named():
     cfg = Config({'train_cfg': {'max_epochs': 9}, 'param_scheduler': {'backbone': [scheduler]}})
     with pytest.raises(InputError, match=r'param_scheduler.backbone.0.end=3 is not after'):
         check_schedules(cfg)
+
+
+@pytest.mark.parametrize(
+    ('training', 'schedule', 'message'),
+    [
+        ({'max_epochs': '9'}, {}, "train_cfg.max_epochs: expected a number, got '9'"),
+        ({}, {'end': 'two'}, "param_scheduler.0.end: expected a number, got 'two'"),
+        ({}, {'milestones': '30'}, 'milestones: expected numbers, got the text'),
+        ({}, {'milestones': [8, '11']}, "milestones.1: expected a number, got '11'"),
+    ],
+)
+def test_a_length_that_is_no_number_is_named(training, schedule, message):
+    schedules = [{'type': 'MultiStepLR', **schedule}]
+    cfg = Config({'train_cfg': {'max_epochs': 9, **training}, 'param_scheduler': schedules})
+    with pytest.raises(InputError, match=message):
+        check_schedules(cfg)

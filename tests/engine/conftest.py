@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, METRICS, MODELS
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS
 from torch import nn
 
 from mmdefocus.engine.runner import CheckedRunner
@@ -70,6 +71,20 @@ class ToyDataset(torch.utils.data.Dataset):
     def __getitem__(self, index):
         draws = [1.0 + index, random.random(), np.random.rand(), torch.rand(1).item()]
         return dict(inputs=torch.tensor(draws))
+
+
+@HOOKS.register_module()
+class StopAfter(Hook):
+    """Breaks a training off after some steps, when the checkpoint has been written."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, steps):
+        self.steps = steps
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.steps:
+            raise KeyboardInterrupt
 
 
 @pytest.fixture

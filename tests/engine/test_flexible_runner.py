@@ -1,8 +1,10 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS
 from torch import nn
 
+from mmdefocus.checkpoints.files import read_checkpoint
 from mmdefocus.engine.build import build_runner
 from mmdefocus.engine.flexible_runner import CheckedFlexibleRunner
 from mmdefocus.engine.sharding import wrap_blocks
@@ -31,16 +33,29 @@ def test_runner_type_flexible_has_the_checks(make_flexible, tmp_path):
     assert not list(tmp_path.glob('*.py'))
 
 
-def test_resumed_training_equals_an_unbroken_one(make_flexible, tmp_path):
-    hooks = dict(checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False))
-    whole = make_flexible(tmp_path / 'whole', default_hooks=hooks)
-    whole.train()
-    resumed = make_flexible(
-        tmp_path / 'parts', resume=True, load_from=str(tmp_path / 'whole' / 'iter_3.pth')
-    )
-    resumed.train()
-    assert resumed.model.seen[-3:] == whole.model.seen[-3:]
-    assert torch.equal(resumed.model.linear.weight, whole.model.linear.weight)
+class Infeasible(MODELS.get('ToyModel')):
+    """Fails as a detector does that matches predictions that are NaN."""
+
+    def extra_loss(self, output):
+        raise ValueError('matrix contains invalid numeric entries')
+
+
+def test_predictions_that_are_not_finite_are_explained(make_flexible):
+    with pytest.raises(FloatingPointError, match=r'not finite at iteration 1 \(epoch 1\)'):
+        make_flexible(model=Infeasible()).train()
+
+
+def test_a_start_from_averaged_weights_averages_anew(make_flexible, tmp_path):
+    ema = dict(custom_hooks=[dict(type='EMAHook', momentum=0.5)])
+    still = dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)))
+    make_flexible(tmp_path / 'first', **ema).train()
+    path = str(tmp_path / 'first' / 'epoch_3.pth')
+    make_flexible(tmp_path / 'second', load_from=path, **ema, **still).train()
+    first, second = read_checkpoint(path), read_checkpoint(tmp_path / 'second' / 'epoch_3.pth')
+    for name, weight in first['state_dict'].items():
+        torch.testing.assert_close(second['state_dict'][name], weight)
+        torch.testing.assert_close(second['ema_state_dict'][f'module.{name}'], weight)
+    assert second['ema_state_dict']['steps'] == 6
 
 
 def test_blocks_are_the_units_of_fsdp():

@@ -16,11 +16,12 @@ LENGTHS = (0, 1, 2, 3, 7, 16, 33, 64, 65, 127, 129, 140)
 CHANNELS = (1, 2, 3, 15, 64, 65, 128, 130)
 STATES = (1, 2, 5, 16, 17)
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
-TOLERANCES = {
-    torch.float64: 1e-9,
-    torch.float32: 2e-4,
-    torch.bfloat16: 4e-2,
-    torch.float16: 2e-2,
+# The largest relative error of rounding to a dtype.
+ROUNDING = {
+    torch.float64: 2**-53,
+    torch.float32: 2**-24,
+    torch.bfloat16: 2**-8,
+    torch.float16: 2**-11,
 }
 # tensors along the tokens, with the dimension of the tokens
 ALONG = {
@@ -29,6 +30,7 @@ ALONG = {
     'gated_group_rms_norm': {'y': 1, 'u': 1, 'z': 1},
     'gated_selective_scan': {'u': 1, 'delta': 1, 'B': 1, 'C': 1, 'z': 1},
     'retention': {'q': 2, 'k': 2, 'v': 2},
+    'ms_deform_attn': {'sampling_locations': 1, 'attention_weights': 1},
     'rms_norm': {'x': 1},
     'selective_scan': {'u': 2, 'delta': 2, 'B': 2, 'C': 2},
 }
@@ -43,7 +45,9 @@ class Call:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        return {k: x for k, x in self.arguments.items() if isinstance(x, Tensor)}
+        """Those of real numbers."""
+        tensors = {k: x for k, x in self.arguments.items() if isinstance(x, Tensor)}
+        return {k: x for k, x in tensors.items() if x.is_floating_point()}
 
     @property
     def backends(self) -> list[str]:
@@ -97,6 +101,8 @@ def _vary(rng: random.Random, call: Call) -> None:
         x['log_decay'] = x['log_decay'] * rng.choice((0, 1, 1, 10, 1e4))
     if call.name == 'decayed_attention':
         x['causal'] = rng.random() < 0.7
+    if call.name == 'ms_deform_attn':
+        _vary_levels(rng, x)
     if 'group_size' in x:
         channels = x['u'].shape[-1]
         x['group_size'] = rng.choice([g for g in range(1, channels + 1) if channels % g == 0])
@@ -104,6 +110,18 @@ def _vary(rng: random.Random, call: Call) -> None:
     if call.name == 'gated_selective_scan' and rng.random() < 0.5:
         x['delta_softplus'] = False
         x['delta'], x['delta_bias'] = x['delta'].sigmoid(), None
+
+
+def _vary_levels(rng: random.Random, x: dict[str, object]) -> None:
+    """Gives deformable attention other levels, points and places, inside and outside."""
+    batch, queries, heads = x['attention_weights'].shape[:3]
+    levels = [[rng.randint(1, 9), rng.randint(1, 9)] for _ in range(rng.randint(1, 3))]
+    points = (batch, queries, heads, len(levels), rng.randint(1, 5))
+    x['spatial_shapes'] = torch.tensor(levels)
+    pixels = sum(height * width for height, width in levels)
+    x['value'] = torch.randn(batch, pixels, heads, x['value'].shape[-1])
+    x['sampling_locations'] = 1.4 * torch.rand(*points, 2) - 0.2
+    x['attention_weights'] = torch.randn(points)
 
 
 def scaled(rng: random.Random, x: Tensor) -> Tensor:
@@ -162,6 +180,12 @@ def mistaken(number: int, call: Call) -> Call:
         'causal': (1, None, 'no'),
         'delta_softplus': (1, None),
     }
+    if 'spatial_shapes' in call.arguments:
+        levels = call.arguments['spatial_shapes']
+        options['spatial_shapes'] = (
+            *(levels + 1, -levels, levels[:0], levels[:, :1], levels[0]),
+            *(levels.float(), levels.int(), levels.to('meta'), levels.tolist(), None),
+        )
     found = sorted(call.arguments.keys() & options.keys())
     if found and rng.random() < 0.3:
         key = rng.choice(found)

@@ -1,6 +1,7 @@
 """Sizes, accuracies and inputs that the tests of several operators share."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 import torch
@@ -26,6 +27,21 @@ sizes_of_heads = pytest.mark.parametrize(
     ],
     ids=str,
 )
+
+
+class AccuracyTests:
+    """What is asked of every operator along a sequence; a module adds its inputs and options."""
+
+    make_inputs: Callable[..., tuple[Tensor, ...]]
+    options: ClassVar[dict[str, object]] = {}
+
+    @each_narrow_dtype
+    def test_each_dtype_keeps_its_accuracy(self, backend, dtype, tolerance, long, equals_naive):
+        """The error stays near the rounding of inputs and outputs: what is summed is float32."""
+        inputs = self.make_inputs(length=long, dtype=dtype)
+        equals_naive(inputs, backend, tolerance, 2 * tolerance, **self.options)
+
+
 extreme_decays = pytest.mark.parametrize('rate', [-100.0, -1e-6, 0.0])
 
 
@@ -54,7 +70,6 @@ def check_decay(
     inputs: tuple[Tensor, ...],
     backend: str,
     rate: float,
-    **options: bool,
 ) -> None:
     """Compares values and gradients under one decay with those of the naive backend in float64.
 
@@ -64,11 +79,10 @@ def check_decay(
         inputs: q, k, v and log_decay, whose value is replaced.
         backend: The one to check.
         rate: The logarithm of the decay, of all heads.
-        options: What else the operator is given.
     """
     inputs = (*inputs[:3], torch.full_like(inputs[3], rate))
-    expected, expected_grads = run([x.double() for x in inputs], 'naive', **options)
-    y, grads = run(inputs, backend, **options)
+    expected, expected_grads = run([x.double() for x in inputs], 'naive')
+    y, grads = run(inputs, backend)
     tolerance = 1e-12 if inputs[0].dtype == torch.float64 else 2e-6
     assert relative_error(y, expected) < tolerance
     for grad, expected_grad in zip(grads[:3], expected_grads[:3], strict=True):
@@ -99,3 +113,29 @@ def check_nan(y: Tensor, name: str, seen: slice) -> None:
     assert y[0, [0, 2]].isfinite().all()
     if name in ('q', 'k'):
         assert y[0, 1, :130].isfinite().all()
+
+
+def check_earlier_tokens(
+    differentiate: Callable[..., tuple[Tensor, tuple[Tensor, ...]]],
+    operator: Callable[..., Tensor],
+    name: str,
+    bad: float,
+) -> None:
+    """Checks that a number that is not finite changes nothing of the tokens before it.
+
+    There are 70 tokens, which are two blocks of the kernels in Triton, the second with the number.
+
+    Args:
+        differentiate: See there.
+        operator: A function of q, k, v and log_decay.
+        name: The input that gets the number at token 67 of the second head.
+        bad: NaN or infinity.
+    """
+    inputs = dict(zip(HEADS, make_heads(batch=1, length=70), strict=True))
+    clean, clean_grads = differentiate(operator, inputs.values())
+    inputs[name] = inputs[name].clone()
+    inputs[name][0, 1, 67, 2] = bad
+    y, grads = differentiate(operator, inputs.values())
+    assert torch.equal(y[:, :, :67], clean[:, :, :67])
+    torch.testing.assert_close(grads[0][:, :, :67], clean_grads[0][:, :, :67])
+    assert not y[0, 1, 67].isfinite().all()

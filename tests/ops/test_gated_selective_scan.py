@@ -1,6 +1,7 @@
 """Every backend against the naive one, which is the scan and the epilogue as they are written."""
 
 from functools import partial
+from typing import ClassVar
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from mmdefocus.ops import (
     selective_scan,
 )
 
-from .shared import TOLERANCES, each_narrow_dtype
+from .shared import TOLERANCES, AccuracyTests
 
 OPERATOR = 'gated_selective_scan'
 NAMES = ('u', 'delta', 'A', 'B', 'C', 'D', 'z')
@@ -112,11 +113,9 @@ def test_bias_keeps_its_accuracy_beside_narrow_time_steps(backend, differentiate
     assert relative_error(gradients[2], exact[2]) < 2 * TOLERANCES[torch.bfloat16]
 
 
-@each_narrow_dtype
-def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
-    inputs = make_inputs(length=long, dtype=dtype)
-    options = {'group_size': GROUP, 'delta_softplus': True}
-    equals_naive(inputs, backend, tolerance, 2 * tolerance, **options)
+class TestAccuracy(AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
+    options: ClassVar = {'group_size': GROUP, 'delta_softplus': True}
 
 
 def test_rates_may_be_wider_than_the_input(backend, equals_naive):

@@ -145,6 +145,17 @@ def test_the_naive_backend_sums_in_float32_at_least(name):
     assert torch.equal(function(**arguments, backend='naive'), expected)
 
 
+@pytest.mark.parametrize('name', [name for name, backend in AVAILABLE if backend == 'cpu'])
+def test_compiled_operators_round_bfloat16_once(name):
+    arguments = example(name, LONG, torch.bfloat16)
+    wide = {key: value.float() if is_real(value) else value for key, value in arguments.items()}
+    y, gradients = values_and_gradients(name, arguments, backend='cpu')
+    expected, exact = values_and_gradients(name, wide, backend='cpu')
+    assert torch.equal(y, expected.bfloat16())
+    for gradient, other in zip(gradients, exact, strict=True):
+        assert (gradient - other).norm() < 1e-2 * other.norm()
+
+
 @of_available
 @pytest.mark.parametrize('empty', ['batch', 'length'])
 def test_no_tokens_are_no_result_and_gradients_of_zero(name, backend, empty):

@@ -8,23 +8,14 @@ from torch.autograd import gradcheck
 
 from mmdefocus.ops import retention
 
-from .shared import (
-    HEADS,
-    check_decay,
-    check_nan,
-    each_narrow_dtype,
-    extreme_decays,
-    heads_with_nan,
-    make_heads,
-    sizes_of_heads,
-)
+from . import shared
 
 OPERATOR = 'retention'
 
 
 def make_inputs(**sizes):
     """Returns heads whose queries are scaled, as retention leaves it to its caller."""
-    q, *others = make_heads(**sizes)
+    q, *others = shared.make_heads(**sizes)
     return q * q.shape[-1] ** -0.5, *others
 
 
@@ -38,15 +29,13 @@ def test_the_naive_backend_is_the_formula():
     torch.testing.assert_close(retention(q, k, v, log_decay, backend='naive'), expected)
 
 
-@sizes_of_heads
+@shared.sizes_of_heads
 def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive):
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
-@each_narrow_dtype
-def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: sums are float32."""
-    equals_naive(make_inputs(length=long, dtype=dtype), backend, tolerance, 2 * tolerance)
+class TestAccuracy(shared.AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
 
 
 def test_autocast_leaves_it_in_float32(backend, run_with_gradients):
@@ -63,19 +52,25 @@ def test_any_strides_do(fast_backend, long, strides_do_not_matter):
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-@extreme_decays
+@shared.extreme_decays
 def test_extreme_decay_is_exact(
     fast_backend, dtype, rate, relative_error, long, run_with_gradients
 ):
     inputs = make_inputs(length=long, dtype=dtype)
-    check_decay(run_with_gradients, relative_error, inputs, fast_backend, rate)
+    shared.check_decay(run_with_gradients, relative_error, inputs, fast_backend, rate)
 
 
-@pytest.mark.parametrize('name', HEADS)
+@pytest.mark.parametrize('name', shared.HEADS)
 def test_nan_comes_through(backend, name):
-    y = retention(**heads_with_nan(name), backend=backend)
+    y = retention(**shared.heads_with_nan(name), backend=backend)
     seen = {'q': slice(130, 131), 'log_decay': slice(1, None)}.get(name, slice(130, None))
-    check_nan(y, name, seen)
+    shared.check_nan(y, name, seen)
+
+
+@pytest.mark.parametrize('name', shared.HEADS[:3])
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_nan_or_infinity_spoils_no_earlier_token(backend, name, bad, differentiate):
+    shared.check_earlier_tokens(differentiate, partial(retention, backend=backend), name, bad)
 
 
 def test_gradcheck(backend):
@@ -107,6 +102,6 @@ def test_custom_operator_keeps_the_rules_of_torch(fast_backend, place, long):
 
 def test_bad_input_is_named(bad_heads):
     name, value, found = bad_heads
-    inputs = dict(zip(HEADS, make_inputs(), strict=True)) | {name: value}
+    inputs = dict(zip(shared.HEADS, make_inputs(), strict=True)) | {name: value}
     with pytest.raises(ValueError, match=f'^{name}:.*{found}'):
         retention(**inputs)

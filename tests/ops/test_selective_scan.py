@@ -9,7 +9,7 @@ from torch.autograd import gradcheck
 
 from mmdefocus.ops import selective_scan
 
-from .shared import TOLERANCES, each_narrow_dtype
+from .shared import TOLERANCES, AccuracyTests
 
 DATA = Path(__file__).parents[1] / 'data'
 NAMES = ('u', 'delta', 'A', 'B', 'C')
@@ -63,10 +63,8 @@ def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive)
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
 
 
-@each_narrow_dtype
-def test_each_dtype_keeps_its_accuracy(backend, dtype, tolerance, long, equals_naive):
-    """The error stays near the rounding of the inputs and outputs: the state is float32."""
-    equals_naive(make_inputs(length=long, dtype=dtype), backend, tolerance, 2 * tolerance)
+class TestAccuracy(AccuracyTests):
+    make_inputs = staticmethod(make_inputs)
 
 
 def test_time_steps_may_be_wider_than_the_input(backend, equals_naive):

@@ -18,12 +18,13 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import mmpretrain.models  # noqa: F401  (imported before the processes fork)
 import torch
-from trainings import difference, make_images
+from trainings import difference, make_images, make_pairs
 
 import mmdefocus.engine.launch
 import mmdefocus.models  # noqa: F401
@@ -49,8 +50,10 @@ WAYS = {
     'workers': 'train_dataloader = dict(num_workers=2)\n',
     '2 processes': 'train_dataloader = dict(num_workers=1)\ntrain_cfg = dict(max_epochs=10)\n'
     + ACCUMULATION,
+    'CLIP': 'model = dict(chunk_size=2)\n',
 }
 PROCESSES = {'2 processes': 2}
+BASES = {'CLIP': 'tiny_clip.py'}
 
 
 class Training:
@@ -61,48 +64,66 @@ class Training:
         self.folder = folder
         self.work_dir = folder / name
         self.config = folder / f'{way.replace(" ", "_")}.py'
-        self.config.write_text(f"_base_ = '{HERE / 'tiny_training.py'}'\n{WAYS[way]}")
+        base = HERE / BASES.get(way, 'tiny_training.py')
+        self.config.write_text(f"_base_ = '{base}'\n{WAYS[way]}")
 
     def start(self) -> list[int]:
         """Starts all processes; returns their ids."""
-        with socket.socket() as free:
-            free.bind(('127.0.0.1', 0))
-            port = free.getsockname()[1]
-        return [self._fork(rank, port) for rank in range(self.processes)]
+        return launch(self.processes, self.config, self.work_dir, '--resume')
 
     def final(self) -> dict:
         """Returns the checkpoint of the last step."""
         return read_checkpoint(str(self.work_dir / 'iter_20.pth'))
 
-    def _fork(self, rank: int, port: int) -> int:
-        child = os.fork()
-        if child:
-            return child
-        status = 1
-        try:
-            os.setsid()
-            os.chdir(self.folder)
-            log = os.open(f'{self.work_dir}.{rank}.log', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-            os.dup2(log, 1)
-            os.dup2(log, 2)
-            arguments = [str(self.config), '--work-dir', str(self.work_dir), '--resume']
-            if self.processes > 1:
-                arguments += ['--launcher', 'pytorch']
-                os.environ.update(
-                    RANK=str(rank),
-                    LOCAL_RANK=str(rank),
-                    WORLD_SIZE=str(self.processes),
-                    MASTER_ADDR='127.0.0.1',
-                    MASTER_PORT=str(port),
-                )
-            runpy.run_path(str(TRAIN))['main'](arguments)
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+
+def launch(processes: int, config: Path, work_dir: Path, *options: str) -> list[int]:
+    """Forks the processes of a training; each leads a session and has its log beside `work_dir`.
+
+    Returns:
+        Their ids.
+    """
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    arguments = [config, '--work-dir', work_dir, *options]
+    arguments += ['--launcher', 'pytorch'] if processes > 1 else []
+    places = [
+        dict(
+            RANK=rank,
+            LOCAL_RANK=rank,
+            WORLD_SIZE=processes,
+            MASTER_ADDR='127.0.0.1',
+            MASTER_PORT=port,
+        )
+        for rank in range(processes)
+    ]
+    return [_fork(list(map(str, arguments)), work_dir, place) for place in places]
+
+
+def _fork(arguments: list[str], work_dir: Path, place: dict[str, object]) -> int:
+    child = os.fork()
+    if child:
+        return child
+    status = 1
+    try:
+        os.setsid()
+        os.chdir(work_dir.parent)
+        log = os.open(f'{work_dir}.{place["RANK"]}.log', os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, 'w'), os.fdopen(2, 'w')  # pytest's are others
+        torch.set_num_threads(1)
+        os.environ.update({key: str(value) for key, value in place.items()})
+        runpy.run_path(str(TRAIN))['main'](arguments)
+        status = 0
+    except SystemExit as stop:
+        status = stop.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def wait(children: Sequence[int], seconds: float) -> list[int | None]:
@@ -185,7 +206,7 @@ def main() -> None:
     for number, way in enumerate(args.ways):
         share = args.kills // len(args.ways) + (number < args.kills % len(args.ways))
         with tempfile.TemporaryDirectory() as name:
-            make_images(Path(name) / 'data')
+            make_pairs(make_images(Path(name) / 'data'))
             chance = random.Random(f'{args.seed} {way}')
             kills, trainings, different = try_way(way, share, Path(name), chance)
         print(f'| {way} | {kills} | {trainings} | {different} |', flush=True)

@@ -1,47 +1,59 @@
-"""A training of one process that goes on with two sees the same samples in the same steps."""
+"""Trainings of several processes: one that becomes two, and one of which freezes."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
+import signal
+import time
 
 import torch
-from trainings import make_images
+from kills import kill, wait
+from trainings import PLAIN
 
 from mmdefocus.checkpoints.files import read_checkpoint
 
-HERE = Path(__file__).parent
-TRAIN = HERE.parents[1] / 'tools' / 'train.py'
+TIMEOUT = 6  # seconds
 
 
-def train(folder: Path, processes: int, work_dir: str, *options: str) -> None:
-    """Runs the tool on so many processes, with six images a step in all."""
-    command = [sys.executable]
-    if processes > 1:
-        command += ['-m', 'torch.distributed.run', '--standalone', f'--nproc_per_node={processes}']
-    command += [TRAIN, folder / 'config.py', '--work-dir', folder / work_dir, *options]
-    command += ['--launcher', 'pytorch'] if processes > 1 else []
-    command += ['--cfg-options', f'train_dataloader.batch_size={6 // processes}']
-    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'CUDA_VISIBLE_DEVICES': ''}
-    done = subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-
-
-def test_one_process_becomes_two_in_mid_epoch(tmp_path):
-    make_images(tmp_path / 'data')
-    (tmp_path / 'config.py').write_text(
-        f"_base_ = '{HERE / 'tiny_training.py'}'\n"
-        f"train_dataloader = dict(dataset=dict(data_root='{tmp_path / 'data'}'))\n"
-        "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=0.1))\n"
-        "custom_hooks = [dict(type='NonFiniteLossHook')]\n"
-        'model = dict(backbone=dict(drop_path_rate=0.0))\n'
-        'default_hooks = dict(checkpoint=dict(max_keep_ckpts=9))\n'
+def test_one_process_becomes_two_in_mid_epoch(config, train, tmp_path):
+    """The samples of each step and the losses are those of one process."""
+    one, two = (
+        config(f'{PLAIN}train_dataloader.update(batch_size={6 // processes})\n', f'on{processes}')
+        for processes in (1, 2)
     )
-    train(tmp_path, 1, 'one')
-    train(tmp_path, 2, 'two', '--resume', str(tmp_path / 'one' / 'iter_3.pth'))
+    train(1, one, 'one')
+    train(2, two, 'two', '--resume', str(tmp_path / 'one' / 'iter_3.pth'))
     one, two = (read_checkpoint(str(tmp_path / name / 'iter_10.pth')) for name in ('one', 'two'))
     for name, weight in one['state_dict'].items():
         torch.testing.assert_close(two['state_dict'][name], weight, rtol=0, atol=1e-6)
+    losses = [
+        torch.from_numpy(saved['message_hub']['log_scalars']['train/mean'].values)
+        for saved in (one, two)
+    ]
+    assert len(losses[0]) == 10
+    torch.testing.assert_close(*losses, rtol=0, atol=1e-6)
     start = read_checkpoint(str(tmp_path / 'one' / 'iter_3.pth'))['state_dict']
     changed = [not torch.equal(start[name], w) for name, w in one['state_dict'].items()]
     assert any(changed)
+
+
+def test_a_frozen_process_is_found_by_the_timeout(config, start, train, tmp_path):
+    """The other one ends with one message, and both go on from the last checkpoint."""
+    settings = f'env_cfg = dict(dist_cfg=dict(timeout={TIMEOUT}))\n'
+    path = config(settings + 'train_cfg = dict(max_epochs=10)\n')
+    train(2, path, 'whole')
+
+    first, second = start(2, path, 'parts')
+    end = time.monotonic() + 100
+    while not (tmp_path / 'parts' / 'iter_3.pth').exists():
+        assert wait([first], 0.01) == [None] and time.monotonic() < end
+    os.kill(second, signal.SIGSTOP)
+    assert wait([first], 10 * TIMEOUT) == [1]
+    kill(second)
+    lines = (tmp_path / 'parts.0.log').read_text().splitlines()
+    (error,) = (line for line in lines if line.startswith('error: '))
+    assert 'process 0 has lost another process, which is gone or has not answered for ' in error
+    assert f'for {TIMEOUT} seconds (env_cfg.dist_cfg.timeout)' in error
+
+    train(2, path, 'parts', '--resume')
+    whole, parts = (read_checkpoint(str(tmp_path / n / 'iter_20.pth')) for n in ('whole', 'parts'))
+    for name, weight in whole['state_dict'].items():
+        assert torch.equal(parts['state_dict'][name], weight), name

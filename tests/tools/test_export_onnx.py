@@ -92,3 +92,13 @@ def test_what_cannot_work_is_said_before_any_work(workshop, trained, monkeypatch
     found = workshop.error(TOOL, config, trained, 'a.onnx', *square)
     assert found == 'not installed: pip install onnx onnxscript onnxruntime'
     assert not list(workshop.path.glob('*.onnx'))
+
+
+def test_a_config_of_classes_may_be_exported(load_tool):
+    from mmengine.config import Config
+
+    from mmdefocus.models import DefocusMamba
+
+    backbone = dict(type=DefocusMamba, out_type='cls_and_tokens')
+    cfg = Config(dict(default_scope='mmpretrain', model=dict(backbone=backbone)))
+    load_tool(TOOL).check_config(cfg)

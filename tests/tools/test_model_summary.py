@@ -7,7 +7,15 @@ from mmengine.config import Config
 import mmdefocus.models  # noqa: F401  registers the classes of the config
 from mmdefocus.analysis.cost.flops import count_operators
 from mmdefocus.analysis.cost.summary import build_on_meta, summarize
-from mmdefocus.ops import available_backends, decayed_attention, retention, selective_scan
+from mmdefocus.ops import (
+    available_backends,
+    decayed_attention,
+    ms_deform_attn,
+    operators,
+    retention,
+    selective_scan,
+)
+from mmdefocus.ops.operator import Shape
 
 CLASSIFIER = dict(
     type='mmpretrain.ImageClassifier',
@@ -82,6 +90,16 @@ def test_attention_grows_with_the_square_of_the_length_and_retention_does_not():
     assert flops(decayed_attention, 3) == 2 * 3**2 * (2 * 16 + 1) + 2 * 2 * 3
     assert flops(retention, 3) == 2 * 3 * (3 * 33 + 2)
     assert flops(retention, 1000) == 2 * 1000 * (128 * 33 + 4 * 8 * 8 + 2)
+
+
+def test_deformable_attention_reads_four_pixels_a_point():
+    arguments = operators()['ms_deform_attn'].example(Shape(2, 3, 16), torch.float32)
+    with count_operators() as counter:
+        output = ms_deform_attn(**arguments)
+    assert output.shape == (2, 3, 16)
+    points = 2 * 3 * 4 * 2 * 4  # images, queries, heads, levels, points of each
+    channels = 16 // 4  # of a head
+    assert counter.flops == points * 4 * 2 * channels  # of 4 pixels, multiplied and added
 
 
 def test_a_linear_layer_keeps_its_input():

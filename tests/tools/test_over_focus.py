@@ -1,7 +1,18 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
+from mmengine.config import Config
+
+from mmdefocus.models.build import build_model
+
+RESNET = """
+model['backbone'] = dict(type='ResNet', depth=18)
+model['neck'] = dict(type='GlobalAveragePooling')
+model['head'] = dict(type='LinearClsHead', num_classes=2, in_channels=512)
+"""
 
 
 @pytest.fixture
@@ -30,12 +41,17 @@ def test_models_stand_beside_each_other(workshop, trained, images):
     assert len(numbers['values']) == 2
     assert 1 <= numbers['mean'] <= 4  # 2 x 2 patches
     assert numbers == second['layers'][0]['field_effective_tokens']
+    (filters,) = first['filters']
+    assert filters['layer'] == 2
+    assert filters['before']['frequencies'] != filters['after']['frequencies']
 
 
 def test_figures_are_pictures_and_documents(workshop, trained, images):
-    run(workshop, images / 'light.png', workshop.config(), trained)
+    config = workshop.config()
+    run(workshop, images / 'light.png', config, trained, '--layers', 1)
     written = {path.name for path in (workshop.path / 'out' / 'figures').iterdir()}
-    names = [f'1_light_{kind}' for kind in ('attention', 'field', 'gradient')] + ['numbers']
+    names = [f'1_light_{kind}' for kind in ('attention', 'field', 'gradient')]
+    names += ['numbers', f'filters_1_{Path(config).stem}']
     assert written == {f'{name}.{suffix}' for name in names for suffix in ('png', 'pdf')}
 
 
@@ -60,6 +76,45 @@ def test_bad_arguments_are_one_line(workshop, trained, images, count, options, m
         *('analysis/over_focus', *models, *options, '--images', images, '--out', 'out')
     )
     assert message in found
+
+
+def test_a_model_without_known_layers_is_one_line(workshop, images):
+    config = workshop.config(RESNET)
+    weights = workshop.path / 'resnet.pth'
+    model = build_model(Config.fromfile(config))
+    torch.save({'state_dict': model.state_dict()}, weights)
+    found = workshop.error(
+        *('analysis/over_focus', config, weights, '--images', images, '--out', 'out')
+    )
+    assert f'{config}: model: expected a backbone of mmdefocus or a VisionTransformer' in found
+    assert found.endswith('got ResNet')
+
+
+def test_a_checkpoint_without_the_parts_asked_for_is_one_line(workshop, trained, images):
+    content = torch.load(trained, weights_only=False)
+    weights = content['state_dict']
+    content['state_dict'] = {name: x for name, x in weights.items() if 'blocks.1' not in name}
+    torch.save(content, workshop.path / 'part.pth')
+    found = workshop.error(
+        *('analysis/over_focus', workshop.config(), workshop.path / 'part.pth'),
+        *('--images', images, '--out', 'out'),
+    )
+    assert 'part.pth' in found and 'backbone.blocks.1' in found
+
+
+def test_a_detector_has_maps_without_gradients(workshop, detector):
+    image = detector.data / 'images' / '1.jpg'
+    found = run(workshop, image, detector.config, detector.checkpoint, '--layers', 1)
+    numbers = found['models'][0]['layers'][0]
+    assert 'field_effective_tokens' in numbers and 'gradient_effective_tokens' not in numbers
+
+
+def test_images_of_two_sizes_are_one_line(workshop, detector):
+    found = workshop.error(
+        *('analysis/over_focus', detector.config, detector.checkpoint, '--layers', 1),
+        *('--images', detector.data / 'images', '--out', 'out', '--device', 'cpu'),
+    )
+    assert '--images: the model reads' in found and 'give images of one size' in found
 
 
 def test_an_image_that_cannot_be_read_is_one_line(workshop, trained):

@@ -17,6 +17,9 @@ def commands(workshop, trained, detector):
     rows.write_text('1\n0\n')
     classifier = ['--kind', 'classifier']
     quick = ['--repeats', '1', '--shape', '1,8,64,4']
+    of_models = ['--models', 'defocus_mamba_tiny', '--resolutions', '32', '--repeats', '1']
+    small = ['--size', '64', '64', '--batch-size', '1', '--repeats', '1']
+    one_layer = ['--layers', '1', '--device', 'cpu']
     image = workshop.data / 'dark' / '0.png'
     config = workshop.config("train_cfg['max_epochs'] = 1\n")
 
@@ -29,7 +32,14 @@ def commands(workshop, trained, detector):
             'model_converters/from_official': [trained, out / 'x.pth', *classifier, '--reverse'],
             'model_converters/select_classes': [trained, out / 'x.pth', '--class-map', rows],
             'dataset_converters/digits': ['--out', out, '--num-train', '8', '--num-val', '2'],
+            'dataset_converters/captioned_digits': ['--out', out, '--num-train', 2, '--num-val', 2],
             'benchmark/ops': [*quick, '--op', 'rms_norm', '--out', out],
+            'benchmark/correctness': ['--op', 'rms_norm', '--shape', '1,8,64,4', '--out', out],
+            'benchmark/throughput': [*of_models, '--out', out],
+            'benchmark/detector': [detector.config, *small, '--out', out],
+            'deployment/export_onnx': [config, trained, out / 'x.onnx', '--shape', 16, 16],
+            'analysis/over_focus': [config, trained, '--images', image, '--out', out, *one_layer],
+            'stream': [image, config, trained, '--out', out, '--device', 'cpu'],
         }
 
     return of
@@ -43,7 +53,14 @@ TOOLS = (
     'model_converters/from_official',
     'model_converters/select_classes',
     'dataset_converters/digits',
+    'dataset_converters/captioned_digits',
     'benchmark/ops',
+    'benchmark/correctness',
+    'benchmark/throughput',
+    'benchmark/detector',
+    'deployment/export_onnx',
+    'analysis/over_focus',
+    'stream',
 )
 
 
@@ -86,3 +103,14 @@ def test_an_output_that_is_a_folder(workshop, trained):
     (workshop.path / 'out').mkdir()
     workshop.error('test', workshop.config(), trained, '--out', 'out')
     assert not list((workshop.path / 'out').iterdir())
+
+
+def test_a_page_that_cannot_be_written(workshop, load_tool, monkeypatch, capfd):
+    tool = load_tool('analysis/model_zoo')
+    monkeypatch.setattr(tool, 'ZOO', workshop.path / 'file' / 'zoo.md')
+    (workshop.path / 'file').touch()
+    with pytest.raises(SystemExit) as stop:
+        tool.main([])
+    assert stop.value.code == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith('error: ') and 'file' in line

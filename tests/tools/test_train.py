@@ -255,3 +255,9 @@ def test_a_config_of_classes_trains_tests_and_infers(workshop):
     with pytest.raises(SystemExit) as stop:
         workshop.run('infer', workshop.data / 'dark', 'new.py', 'new/epoch_1.pth', '--out', 'out')
     assert stop.value.code == 0
+
+
+def test_a_misspelt_import_of_a_config_of_classes_is_one_line(workshop):
+    misspelt = NEW_STYLE.replace('DefocusMamba', 'DefocusMambba')
+    (workshop.path / 'misspelt.py').write_text(misspelt.replace('{data}', str(workshop.data)))
+    assert 'DefocusMambba' in workshop.error('train', 'misspelt.py', '--work-dir', 'new')

@@ -12,7 +12,8 @@ from mmdefocus.checkpoints.files import read_checkpoint
 
 def snapshot(folder):
     """Returns the files in a work directory with their content; logs have folders of their own."""
-    return {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    files = {path for path in folder.iterdir() if path.is_file()} - {folder / 'training.lock'}
+    return {path: path.read_bytes() for path in files}
 
 
 @pytest.fixture
@@ -92,7 +93,34 @@ def test_second_training_in_one_folder_is_refused(workshop):
         [sys.executable, '-c', command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as first:
         first.stdout.readline()
+        # Refused before the data, which is not there, is looked at.
+        shutil.rmtree(workshop.data)
         found = workshop.error('train', workshop.config(), *TWO_EPOCHS)
         first.stdin.close()
     assert f'run: another training runs in this folder (process {first.pid} on ' in found
     assert not list((workshop.path / 'run').glob('*.pth'))
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+@pytest.mark.parametrize('folder', ['s3://bucket/run', 'petrel://run', 'cluster:s3://bucket/run'])
+def test_a_folder_on_another_machine_is_refused(workshop, trained, tool, folder):
+    checkpoint = (trained,) if tool == 'test' else ()
+    options = ('--work-dir', folder)
+    found = workshop.error(tool, workshop.config(), *checkpoint, *options)
+    assert found.startswith(f"--work-dir: expected a folder of this machine, got '{folder}'")
+
+
+@pytest.mark.parametrize('resume', [(), ('--resume',)])
+@pytest.mark.parametrize('place', ["out_dir='s3://b'", "backend_args=dict(backend='petrel')"])
+def test_checkpoints_on_another_machine_are_refused(workshop, place, resume):
+    hook = f"default_hooks = dict(checkpoint=dict(type='CheckpointHook', {place}))\n"
+    found = workshop.error('train', workshop.config(hook), *TWO_EPOCHS, *resume)
+    assert found.startswith('default_hooks.checkpoint: expected a folder of this machine, got ')
+
+
+def test_resume_of_a_sharded_checkpoint_does_not_begin_anew(workshop, run):
+    (run / 'epoch_1.pth').unlink()
+    (run / 'epoch_1.pth' / 'piece').mkdir(parents=True)
+    found = workshop.error('train', workshop.config(), *TWO_EPOCHS, '--resume')
+    assert 'none of 1 checkpoints can be resumed' in found
+    assert 'as sharded trainings write them' in found

@@ -18,3 +18,14 @@ def test_names_are_on_the_left_and_numbers_on_the_right():
     table = make_table('name', 'one', 'two', title='what')
     assert [column.justify for column in table.columns] == ['left', 'right', 'right']
     assert table.title == 'what'
+
+
+def test_names_are_printed_as_they_are(capsys):
+    names = ('[red]x[/]', '[/]', ':smile:', '[link=http://a]b')
+    table = make_table(names[0], names[1], title=names[2])
+    table.add_row(*names[2:])
+    console = make_console()
+    console.print(table)
+    console.print(names[1], highlight=False)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)

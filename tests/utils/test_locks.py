@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 
@@ -55,3 +56,13 @@ def test_worker_that_outlives_its_parent_holds_no_lock(tmp_path):
     finally:
         end.set()
         worker.join()
+
+
+def test_file_system_without_locks_is_used_with_a_word(tmp_path, monkeypatch, capfd):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr('fcntl.lockf', refuse)
+    with claimed(tmp_path):
+        pass
+    assert 'cannot be locked against another training' in capfd.readouterr().err

@@ -6,25 +6,19 @@ their captions, and the label of those with one digit. Scans to train with and s
 with are those of `digits.py`. The same arguments give the same files.
 """
 
-import io
-import json
 import os
-import tarfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.progress import Progress
 
 from mmdefocus.datasets import digits
 from mmdefocus.datasets.captioned_digits import CaptionedScene, compose_pair, compose_single
+from mmdefocus.datasets.pairs.writing import write_list, write_shards
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import folder_beside
-
-JPEG_QUALITY = 95
-SCENES_OF_A_SHARD = 1000
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -42,38 +36,15 @@ def compose(scans: digits.Scans, seed: tuple[int, ...], size: int) -> CaptionedS
     return (compose_pair if seed[-1] % 2 else compose_single)(rng, scans, size)
 
 
-def write_shards(folder: Path, scenes: list[CaptionedScene]) -> None:
+def write_train(folder: Path, scenes: list[CaptionedScene]) -> None:
     """Writes scenes as shards."""
-    for first in range(0, len(scenes), SCENES_OF_A_SHARD):
-        number = first // SCENES_OF_A_SHARD
-        with tarfile.open(folder / f'train-{number:04d}.tar', 'w') as tar:
-            for key, scene in enumerate(scenes[first : first + SCENES_OF_A_SHARD], first):
-                quality = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
-                image = cv2.imencode('.jpg', scene.image, quality)[1].tobytes()
-                about = json.dumps({'caption': scene.caption, 'key': f'{key:08d}'})
-                for suffix, data in (
-                    ('jpg', image),
-                    ('txt', scene.caption.encode()),
-                    ('json', about.encode()),
-                ):
-                    member = tarfile.TarInfo(f'{key:08d}.{suffix}')
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
+    write_shards(folder, 'train', [(scene.image, scene.caption) for scene in scenes])
 
 
-def write_list(folder: Path, scenes: list[CaptionedScene]) -> None:
-    """Writes scenes as files and their list."""
-    (folder / 'val').mkdir()
-    rows = []
-    for number, scene in enumerate(scenes):
-        name = f'val/{number:05d}.png'
-        if not cv2.imwrite(str(folder / name), scene.image):
-            raise OSError(f'cannot write {folder / name}')
-        row: dict = {'image': name, 'caption': scene.caption}
-        if len(scene.labels) == 1:
-            row['label'] = scene.labels[0]
-        rows.append(row)
-    (folder / 'val.json').write_text(json.dumps(rows, indent=1))
+def write_val(folder: Path, scenes: list[CaptionedScene]) -> None:
+    """Writes scenes as files with a list; those of one digit have its label."""
+    labels = [scene.labels[0] if len(scene.labels) == 1 else None for scene in scenes]
+    write_list(folder, 'val', [(scene.image, scene.caption) for scene in scenes], labels)
 
 
 @command(add_arguments)
@@ -87,7 +58,7 @@ def main(args: Namespace) -> None:
         parts = zip(
             (args.num_train, args.num_val),
             digits.load_scans(),
-            (write_shards, write_list),
+            (write_train, write_val),
             strict=True,
         )
         for part, (count, scans, write) in enumerate(parts):

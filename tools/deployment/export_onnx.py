@@ -18,12 +18,13 @@ from rich.markup import escape
 from torch import Tensor, nn
 
 from mmdefocus.apis.inference import build_predictor
+from mmdefocus.datasets.config_parts import type_name
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.ops import exportable
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import replacing
+from mmdefocus.utils.files import check_place, replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
 FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')
@@ -78,7 +79,7 @@ def check_config(cfg: Config) -> None:
     """
     if cfg.get('default_scope') not in OUTPUTS:
         raise InputError(f'{cfg.filename}: expected default_scope {" or ".join(OUTPUTS)}')
-    backbone = cfg.model.get('backbone', {}).get('type')
+    backbone = type_name(cfg.model.get('backbone', {}).get('type'))
     if backbone not in FAMILIES:
         raise InputError(
             f'{cfg.filename}: only the backbones {", ".join(FAMILIES)} can be exported, got '
@@ -123,6 +124,7 @@ def main(args: Namespace) -> None:
     with config_of(args, 'model', 'test_dataloader') as cfg:
         check_config(cfg)
         predictor = build_predictor(cfg, args.checkpoint, 'cpu')
+    check_place(args.out)
     output = OUTPUTS[cfg.default_scope]
     model = Exported(predictor.model, output).eval()
     generator = torch.Generator().manual_seed(0)

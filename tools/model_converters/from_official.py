@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
+from mmdefocus.checkpoints.download import local_file
 from mmdefocus.checkpoints.files import Weights, read_weights, write_checkpoint
 from mmdefocus.checkpoints.official import KINDS, Conversion, convert, revert
 from mmdefocus.engine.command import command
@@ -21,7 +22,7 @@ from mmdefocus.utils.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', help='checkpoint, .pth or .safetensors')
+    parser.add_argument('src', help='checkpoint, .pth or .safetensors, a file or an address')
     parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument('--kind', required=True, choices=KINDS, help='what to take out of SRC')
     parser.add_argument('--ema', action='store_true', help='take the averaged weights')
@@ -60,7 +61,7 @@ def convert_file(args: Namespace, source: Weights) -> dict:
     meta = {
         'kind': args.kind,
         'backbone': conversion.backbone,
-        'source': Path(args.src).name,
+        'source': local_file(args.src).name,
         'released': {
             'layout': conversion.layout,
             'key': source.key,

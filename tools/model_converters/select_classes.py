@@ -19,7 +19,7 @@ from mmdefocus.utils.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', help='checkpoint of a classifier')
+    parser.add_argument('src', help='checkpoint of a classifier, a file or an address')
     parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
     parser.add_argument(
         '--class-map',

@@ -1,5 +1,7 @@
 # CIFAR-10 as folders of images, decoded once; batches of 128. A crop of padded images and a
 # flip are usual here; RandAugment and erasing of Table 5 need more epochs than the mini recipe has.
+_base_ = '../loaders.py'
+
 data_preparation = (
     'Put CIFAR-10 under data/cifar10 as train/<class>/*.jpg and test/<class>/*.jpg; docs/data.md '
     'says how.'
@@ -13,10 +15,9 @@ data_preprocessor = dict(
 )
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=128,
     num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='DecodedFolders',
         data_root='data/cifar10/train',
@@ -30,10 +31,9 @@ train_dataloader = dict(
 )
 # The inferencers look for mmcv's loader by its name.
 test_dataloader = dict(
+    _base_.eval_loader,
     batch_size=250,
     num_workers=0,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='FoldersByName',
         data_root='data/cifar10/test',

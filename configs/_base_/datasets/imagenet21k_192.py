@@ -1,5 +1,7 @@
 # ImageNet-21K at 192 x 192; batches of 128 an accelerator. Table 7 lists no augmentation of single
 # images, so that there is a crop and a flip only. There is no validation set.
+_base_ = '../loaders.py'
+
 data_preparation = (
     'Put ImageNet-21K under data/imagenet21k as train/<wnid>/*.JPEG; docs/data.md says where to '
     'get ImageNet.'
@@ -15,10 +17,8 @@ data_preprocessor = dict(
 )
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=128,
-    num_workers=8,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='ImageNet21k',
         data_root='data/imagenet21k',

@@ -1,5 +1,5 @@
 # ImageNet-1K at 224 x 224 with the augmentation of Table 5; batches of 128 an accelerator.
-_base_ = './imagenet_1k.py'
+_base_ = ['./imagenet_1k.py', '../loaders.py']
 
 dataset = dict(type='ImageNet', data_root='data/imagenet')
 data_preprocessor = dict(
@@ -49,18 +49,15 @@ val_pipeline = [dict(type='LoadImage'), *crop_pipeline]
 test_pipeline = [dict(type='LoadImageFromFile'), *crop_pipeline]
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=128,
-    num_workers=8,
-    persistent_workers=False,
     sampler=dict(type='RepeatAugSampler', shuffle=True),
     dataset=dict(dataset, split='train', pipeline=train_pipeline),
 )
 
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=128,
-    num_workers=8,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(dataset, split='val', pipeline=val_pipeline),
 )
 val_evaluator = dict(type='Accuracy', topk=(1, 5))

@@ -1,4 +1,6 @@
 # LAION-400M as img2dataset writes it, 41,408 shards; zero-shot accuracy on ImageNet-1K.
+_base_ = '../loaders.py'
+
 data_preparation = 'see configs/clip/README.md'
 img_size = 224
 
@@ -36,12 +38,12 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
+    _base_.train_loader,
     batch_size=512,
-    num_workers=8,
-    persistent_workers=False,
     pin_memory=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
+    # a stream for each of the 64 devices; see "LAION-400M" in docs/data.md
+    sampler=dict(_delete_=True, type='ShardSampler', streams=64),
     collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='ImageTextShards',
@@ -52,10 +54,8 @@ train_dataloader = dict(
     ),
 )
 val_dataloader = dict(
+    _base_.eval_loader,
     batch_size=128,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(type='ImageNet', data_root='data/imagenet', split='val', pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from ...ops import operators, replaced
-from ...ops.operator import Operator, Outputs
+from ...ops.operator import Operator, Outputs, like
 
 
 class OperatorCounter:
@@ -28,16 +28,16 @@ class OperatorCounter:
         if operator.cost is None:
             return operator.exportable(*arguments)
         self.flops += operator.cost(*arguments)
-        return _KeepInputs.apply(operator.output_like, *arguments)
+        return _KeepInputs.apply(operator.empty_output, *arguments)
 
 
 class _KeepInputs(torch.autograd.Function):
     """What a fused kernel keeps for its backward: its inputs; states are computed again."""
 
     @staticmethod
-    def forward(ctx: Any, output_like: int, *args: Any) -> Tensor:
+    def forward(ctx: Any, empty_output: Callable[..., Tensor], *args: Any) -> Tensor:
         ctx.save_for_backward(*(arg for arg in args if isinstance(arg, Tensor)))
-        return torch.empty_like(args[output_like])
+        return empty_output(*args)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> None:
@@ -63,5 +63,5 @@ class FusedAttention(TorchFunctionMode):
     ) -> object:
         if func is F.scaled_dot_product_attention:
             query, key, value = args[:3]
-            return _KeepInputs.apply(0, query, key, value)
+            return _KeepInputs.apply(like(0), query, key, value)
         return func(*args, **(kwargs or {}))

@@ -9,10 +9,11 @@ from .metrics import (
     gini,
     mean_distance,
     outlier_norms,
+    rank_correlation,
     sink_share,
     top_mass,
 )
-from .mixing import mixing_matrix
+from .mixing import mixing_map, mixing_matrix
 
 __all__ = [
     'Filters',
@@ -23,9 +24,11 @@ __all__ = [
     'gini',
     'gradient_map',
     'mean_distance',
+    'mixing_map',
     'mixing_matrix',
     'on_grid',
     'outlier_norms',
+    'rank_correlation',
     'receptive_field',
     'response',
     'sink_share',

@@ -1,22 +1,41 @@
 """Figures for print of where models look: models in columns, layers in rows, as in Figure 1."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .measure import LayerMaps
+from .filters import QUANTILES, Filters, LayerFilters, response
+from .measure import LayerMaps, Numbers
 
+# 8 markers, told apart without colour, and 7 colours: no two of 56 lines look the same
+MARKERS = 'osD^vP*X'
+# told apart by the colour-blind (Okabe and Ito, 2008), without yellow, which is faint on white
+LINES = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 COLOURS = 'cividis'  # the same order in grey and to the colour-blind
+NARROWEST = 1e-3  # radians a token: a filter without decay would have an infinite response
 Kind = Literal['attention', 'field', 'gradient']
 TITLES = {
     'attention': 'attention map: query down, key across',
     'field': 'receptive field of CLS',
     'gradient': 'gradient map',
 }
+
+
+class Numbered(Protocol):
+    """A layer with its numbers: `LayerMaps`, or `LayerNumbers` of a study."""
+
+    @property
+    def layer(self) -> int:
+        """From 1."""
+
+    @property
+    def numbers(self) -> Numbers:
+        """By name, a value for each image or run."""
 
 
 def draw_maps(
@@ -52,34 +71,125 @@ def draw_maps(
     return figure
 
 
-def draw_numbers(models: Mapping[str, Sequence[LayerMaps]], names: Sequence[str]) -> Figure:
-    """Draws numbers against the layer: the mean over the images, and their deviation as a bar.
+def draw_numbers(models: Mapping[str, Sequence[Numbered]], names: Sequence[str]) -> Figure:
+    """Draws numbers against the layer: the mean of the values, and their deviation as a bar.
 
     Args:
-        models: The layers of each model, by its name.
-        names: Keys of `LayerMaps.numbers`, a panel each.
+        models: The layers of each model or setting, by its name.
+        names: Keys of `numbers` of the layers, a panel each.
     """
-    figure = Figure(figsize=(3.4 * len(names), 3.0), layout='constrained')
-    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    figure, panels = _panels(names)
     for axes, name in zip(panels, names, strict=True):
-        _draw_number(axes, models, name)
-    panels[0].legend(fontsize=8)
-    return figure
+        for index, (model, layers) in enumerate(models.items()):
+            known = [layer for layer in layers if name in layer.numbers]
+            values = [layer.numbers[name].double() for layer in known]
+            axes.errorbar(
+                [layer.layer for layer in known],
+                [x.nanmean().item() for x in values],
+                [x.std().item() if len(x) > 1 else 0.0 for x in values],
+                marker=MARKERS[index % len(MARKERS)],
+                color=LINES[index % len(LINES)],
+                capsize=3,
+                label=model,
+            )
+        axes.set(xlabel='layer', title=name.replace('_', ' '))
+    return _with_legend(figure, panels)
 
 
-def _draw_number(axes: Axes, models: Mapping[str, Sequence[LayerMaps]], name: str) -> None:
-    markers = 'osD^vP*X'  # told apart without colour
-    for index, (model, layers) in enumerate(models.items()):
-        known = [maps for maps in layers if name in maps.numbers]
-        values = [maps.numbers[name].double() for maps in known]
-        deviations = [x.std().item() if len(x) > 1 else 0.0 for x in values]
+def draw_against_accuracy(
+    runs: Mapping[str, Sequence[tuple[float, Mapping[str, float]]]], names: Sequence[str]
+) -> Figure:
+    """Draws the accuracy of runs against their numbers, a point for each run.
+
+    Args:
+        runs: Accuracy in percent and numbers of the runs of each setting, by its name.
+        names: Keys of the numbers, a panel each.
+    """
+    figure, panels = _panels(names)
+    for axes, name in zip(panels, names, strict=True):
+        for index, (setting, found) in enumerate(runs.items()):
+            axes.scatter(
+                [numbers[name] for _, numbers in found],
+                [accuracy for accuracy, _ in found],
+                marker=MARKERS[index % len(MARKERS)],
+                color=LINES[index % len(LINES)],
+                label=setting,
+            )
+        axes.set(xlabel=name.replace('_', ' '), ylabel='top-1, %')
+    return _with_legend(figure, panels)
+
+
+def draw_filters(model: str, layers: Sequence[LayerFilters]) -> Figure:
+    """Draws the bandpass filters of a model before and after training, a row for each layer.
+
+    On the left are centre frequencies and bandwidths, medians with bars from 25 to 75 % of all
+    tokens and channels. On the right is the response of Eq. 7, the root mean square over all
+    filters of the layer at their median bandwidths.
+
+    Args:
+        model: Its name.
+        layers: The layers, one or more.
+    """
+    figure = Figure(figsize=(7.2, 2.3 * len(layers) + 0.5), layout='constrained')
+    rows = figure.subplots(len(layers), 2, squeeze=False)
+    for (places, curves), filters in zip(rows, layers, strict=True):
+        for found, label, index in ((filters.before, 'before', 1), (filters.after, 'after', 0)):
+            _draw_places(places, found, label, index)
+            _draw_response(curves, found, label, index)
+        places.set(title=f'layer {filters.layer}', ylabel='|λ| a token')
+        curves.set(title=f'layer {filters.layer}', ylabel='response')
+    for axes, label in zip(rows[-1], ('|θ|, radians a token', 'ω, radians a token'), strict=True):
+        axes.set_xlabel(label)
+    figure.suptitle(f'{model}: filters before and after training', fontsize=10)
+    return _with_legend(figure, list(rows.flat))
+
+
+def _draw_places(axes: Axes, filters: Filters, label: str, index: int) -> None:
+    low, middle, high = (filters.bandwidths[QUANTILES.index(x)].cpu() for x in (0.25, 0.5, 0.75))
+    for column, frequencies in enumerate(filters.frequencies.cpu().T):
         axes.errorbar(
-            [maps.layer for maps in known],
-            [x.nanmean().item() for x in values],
-            deviations,
-            marker=markers[index % len(markers)],
-            capsize=3,
-            label=model,
+            frequencies.tolist(),
+            middle.tolist(),
+            torch.stack((middle - low, high - middle)).numpy(),
+            fmt=MARKERS[index],
+            color=LINES[index],
+            markersize=4,
+            alpha=0.7,
+            label=None if column else label,
         )
-    axes.set(xlabel='layer', title=name.replace('_', ' '))
-    axes.grid(alpha=0.3)
+    axes.set_xscale('symlog', linthresh=1e-2)
+    axes.set_yscale('symlog', linthresh=NARROWEST)
+
+
+def _draw_response(axes: Axes, filters: Filters, label: str, index: int) -> None:
+    omega = torch.logspace(-2, np.log10(np.pi), 200)
+    widths = filters.bandwidths[QUANTILES.index(0.5)].cpu().clamp_min(NARROWEST)
+    found = response(filters.frequencies.cpu()[..., None], widths[:, None, None], omega)
+    axes.plot(
+        omega.numpy(),
+        found.square().mean((0, 1)).sqrt().numpy(),
+        '--' if index else '-',
+        color=LINES[index],
+        label=label,
+    )
+    axes.set(xscale='log', yscale='log')
+
+
+def _panels(names: Sequence[str]) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with a panel for each name, four in a row."""
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(3.4 * columns, 2.8 * rows + 0.4), layout='constrained')
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    return figure, panels[: len(names)]
+
+
+def _with_legend(figure: Figure, panels: Sequence[Axes]) -> Figure:
+    """Gives panels that show the same a grid and one legend."""
+    for axes in panels:
+        axes.grid(alpha=0.3)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc='outside lower center', ncols=3)
+    return figure

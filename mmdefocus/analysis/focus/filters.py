@@ -1,19 +1,24 @@
 """The bandpass filters of a mixer: centre frequencies, bandwidths, responses (Eq. 7)."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...models.mixers import MambaMixer
+from ...models.mixers import BidirectionalMambaMixer, MambaMixer
 from ...models.mixers.filtered_heads import FilteredHeads
+from ...models.mixers.mamba import ScanInputs
+from .layers import layer_inputs, layers_of, measured
+from .mixing import scans_of
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MOST_TOKENS = 2048  # whose bandwidths are looked at, spread evenly over all
 
 
 class Filters(NamedTuple):
-    """The filters of a mixer, G heads or, in Mamba, N states.
+    """The filters of a mixer, G heads or, in Mamba, N states of each direction.
 
     Attributes:
         frequencies: Centre frequencies |θ| in radians a token, `(G, F)`, F of them in a filter
@@ -24,6 +29,14 @@ class Filters(NamedTuple):
 
     frequencies: Tensor
     bandwidths: Tensor
+
+
+class LayerFilters(NamedTuple):
+    """The filters of a layer before and after training, the bandwidths on the same images."""
+
+    layer: int
+    before: Filters
+    after: Filters
 
 
 @torch.no_grad()
@@ -45,16 +58,55 @@ def filters_of(mixer: nn.Module, tokens: Tensor) -> Filters:
         return Filters(frequencies, rates.expand(len(QUANTILES), -1))
     if not isinstance(mixer, MambaMixer):
         raise ValueError(f'mixer: expected a mixer of mmdefocus, got {type(mixer).__name__}')
-    frequencies = tokens.new_zeros(mixer.state_size, 1)
-    if mixer.rope is not None:
-        frequencies = mixer.rope.freq.detach().abs().unsqueeze(-1) / mixer.rope.scale
-    u, _ = mixer.in_proj(tokens).chunk(2, dim=-1)
-    inputs = mixer.prepare(u)
-    delta = inputs.delta if inputs.delta_bias is None else inputs.delta + inputs.delta_bias
-    steps = F.softplus(delta) if inputs.delta_softplus else delta
-    per_state = [(steps * rate.abs()).flatten() for rate in inputs.A.unbind(-1)]
+    directions = [mixer, mixer.reverse] if isinstance(mixer, BidirectionalMambaMixer) else [mixer]
+    frequencies = torch.cat([_frequencies(direction) for direction in directions])
+    bandwidths = torch.cat([_bandwidths(scan) for scan in scans_of(mixer, tokens)], dim=-1)
+    return Filters(frequencies.unsqueeze(-1), bandwidths)
+
+
+def layer_filters(model: nn.Module, images: Iterable[Tensor], layer: int) -> Filters | None:
+    """Reads the filters of a layer, as they are on some images.
+
+    Args:
+        model: See `receptive_field`.
+        images: Batches, `(B, 3, H, W)` each, normalised as the model expects them.
+        layer: From 1.
+
+    Returns:
+        The filters; None for a mixer without any, such as that of DeiT or a scan without states.
+
+    Raises:
+        ValueError: See `receptive_field`.
+    """
+    layers = layers_of(model)
+    mixer, norm = layers.mixer_of(layer), layers.norm_of(layer)
+    if not isinstance(mixer, (FilteredHeads, MambaMixer)):
+        return None
+    if isinstance(mixer, MambaMixer) and not mixer.state_size:
+        return None
+    with torch.no_grad():
+        tokens = torch.cat([layer_inputs(model, batch, layer) for batch in images])
+        with measured(model):
+            return filters_of(mixer, norm(tokens))
+
+
+def _frequencies(mixer: MambaMixer) -> Tensor:
+    """Returns |θ| of the states, `(N,)`."""
+    if mixer.rope is None:
+        return mixer.D.new_zeros(mixer.state_size)
+    return mixer.rope.freq.detach().abs() / mixer.rope.scale
+
+
+def _bandwidths(scan: ScanInputs) -> Tensor:
+    """Returns the quantiles of |Δ A| over tokens and channels, `(5, N)`."""
+    delta = scan.delta.flatten(0, 1)
+    delta = delta[:: -(-len(delta) // MOST_TOKENS)]
+    if scan.delta_bias is not None:
+        delta = delta + scan.delta_bias
+    steps = F.softplus(delta) if scan.delta_softplus else delta
     levels = torch.tensor(QUANTILES, dtype=steps.dtype, device=steps.device)
-    return Filters(frequencies, torch.stack([_quantiles(x, levels) for x in per_state], dim=-1))
+    per_state = [(steps * rate.abs()).flatten() for rate in scan.A.unbind(-1)]
+    return torch.stack([_quantiles(x, levels) for x in per_state], dim=-1)
 
 
 def response(frequency: Tensor, bandwidth: Tensor, omega: Tensor) -> Tensor:

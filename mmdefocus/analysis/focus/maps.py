@@ -69,8 +69,8 @@ def attention_map(
     `A[q, k] = ‖∂ ‖X_{l+1}[q]‖₂ / ∂ X_l[k]‖₂` with zeros on the diagonal, divided by the maximum of
     the matrix. In a causal model only what is below the diagonal is not 0.
 
-    Queries are taken many at a time, each on its own copy of the sequence, so that memory is that
-    of the map and of a few copies.
+    Queries are taken many at a time, each on its own copy of the sequence, or of what a causal
+    layer has read by then, so that memory is that of the map and of a few copies.
 
     Args:
         model: See `receptive_field`.
@@ -86,24 +86,33 @@ def attention_map(
     """
     layers = layers_of(model)
     block, inputs = layers.block(layer), layer_inputs(model, images, layer)
-    places = torch.arange(inputs.shape[1], device=inputs.device)[layers.image]
-    maps = inputs.new_zeros(len(inputs), len(places), len(places))
-    queries = places.split(max(1, TOKENS_AT_ONCE // inputs.shape[1]))
-    done, total = 0, len(inputs) * len(places)
+    first, last, _ = layers.image.indices(inputs.shape[1])
+    causal = layers.is_causal(layer)
+    maps = inputs.new_zeros(len(inputs), last - first, last - first)
+    done, total = 0, len(inputs) * (last - first)
     with measured(model):
         for tokens, map in zip(inputs, maps, strict=True):
-            rows = map.split(len(queries[0]))
-            for query, row in zip(queries, rows, strict=True):
-                copies = tokens.detach().expand(len(query), -1, -1).clone().requires_grad_()
-                outputs = block(copies)[torch.arange(len(query), device=query.device), query]
-                (gradient,) = torch.autograd.grad(outputs.norm(dim=-1).sum(), copies)
-                row.copy_(gradient[:, layers.image].norm(dim=-1))
-                done += len(query)
+            end = last
+            while end > first:
+                read = tokens[:end] if causal else tokens
+                start = max(first, end - max(1, TOKENS_AT_ONCE // len(read)))
+                rows = _query_rows(block, read, slice(start, end))[:, first:last]
+                map[start - first : end - first, : rows.shape[1]] = rows
+                done, end = done + end - start, start
                 if progress is not None:
                     progress(done, total)
             map.fill_diagonal_(0)
             map.copy_(_scaled(map))
     return maps
+
+
+def _query_rows(block: nn.Module, tokens: Tensor, queries: slice) -> Tensor:
+    """Returns the rows of Q queries before any scaling, `(Q, T)`, for tokens `(T, C)`."""
+    places = torch.arange(len(tokens), device=tokens.device)[queries]
+    copies = tokens.detach().expand(len(places), -1, -1).clone().requires_grad_()
+    outputs = block(copies)[torch.arange(len(places), device=tokens.device), places]
+    (gradient,) = torch.autograd.grad(outputs.norm(dim=-1).sum(), copies)
+    return gradient.norm(dim=-1)
 
 
 def gradient_map(model: nn.Module, images: Tensor, targets: Tensor, layer: int) -> Tensor:
@@ -123,8 +132,13 @@ def gradient_map(model: nn.Module, images: Tensor, targets: Tensor, layer: int) 
         `(B, L)`, in [0, 1].
 
     Raises:
-        ValueError: If the model has no head, or see `receptive_field`.
+        ValueError: If the model has no head, there is no label for each image, or see
+            `receptive_field`.
     """
+    if len(targets) != len(images):
+        raise ValueError(
+            f'targets: expected a label for each of {len(images)} images, got {len(targets)}'
+        )
     if getattr(model, 'head', None) is None:
         raise ValueError(
             f'model: expected a classifier with a head, got {type(model).__name__}; a gradient map '

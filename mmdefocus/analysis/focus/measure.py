@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from . import metrics
+from .agreement import agreement_with_mixer
 from .layers import backbone_of, layer_inputs, layers_of, on_grid
 from .maps import Progress, attention_map, gradient_map, receptive_field
 
@@ -68,6 +69,7 @@ def measure_layer(
     sequence = attention_map(model, images, layer, progress)
     field = receptive_field(model, images, layer)
     numbers = row_numbers('field', field) | attention_numbers(sequence)
+    numbers |= agreement_with_mixer(model, images, layer, sequence, field)
     numbers['outlier_norms'] = metrics.outlier_norms(
         layer_inputs(model, images, layer)[:, layers_of(model).image]
     )
@@ -114,6 +116,12 @@ def summary(values: Sequence[float] | Tensor) -> Summary:
     values = torch.as_tensor(values, dtype=torch.float64)
     deviation = values.std().item() if len(values) > 1 else 0.0
     return {'mean': values.mean().item(), 'deviation': deviation, 'values': values.tolist()}
+
+
+def spread_evenly(length: int, count: int) -> list[int]:
+    """Returns places of `count` items out of `length` at equal distances, all if there are less."""
+    count = min(count, length)
+    return [round((i + 0.5) * length / count - 0.5) for i in range(count)]
 
 
 def _mean(rows: Tensor) -> Tensor:

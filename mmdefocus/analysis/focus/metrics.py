@@ -146,6 +146,36 @@ def outlier_norms(tokens: Tensor, factor: float = 3.0) -> Tensor:
     return (norms > factor * norms.median(-1, keepdim=True).values).to(norms.dtype).mean(-1)
 
 
+def rank_correlation(first: Tensor, second: Tensor, counted: Tensor) -> Tensor:
+    """Returns Spearman's rank correlation of each row of two maps.
+
+    Args:
+        first: `(..., L)`, weights of 0 or more.
+        second: `(..., L)`, weights of 0 or more.
+        counted: `(..., L)`, bool: the entries that are compared.
+
+    Returns:
+        `(...)`, from -1 to 1; NaN for a row with less than two different values in either map.
+    """
+    count = counted.sum(-1, keepdim=True)
+    deviations = []
+    for map in (first, second):
+        ranks = _ranks(map.masked_fill(~counted, -1.0))  # the lowest ranks are not counted
+        centre = ranks.masked_fill(~counted, 0.0).sum(-1, keepdim=True) / count
+        deviations.append((ranks - centre).masked_fill(~counted, 0.0))
+    one, other = deviations
+    return (one * other).sum(-1) / (one.square().sum(-1) * other.square().sum(-1)).sqrt()
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Returns the ranks along the last dimension, equal values sharing theirs, in float64."""
+    values = values.contiguous()
+    ordered = values.sort(-1).values
+    below = torch.searchsorted(ordered, values)
+    not_above = torch.searchsorted(ordered, values, right=True)
+    return (below + not_above + 1).double() / 2
+
+
 def _distances(length: int, grid: tuple[int, int] | None, device: torch.device) -> Tensor:
     """Returns the distances of all pairs of tokens, `(L, L)`."""
     place = torch.arange(length, device=device)

@@ -1,5 +1,6 @@
 """What is written of a measurement: numbers as JSON, figures, a page."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from ...utils.console import make_table
 from ...utils.files import replacing, write_json
-from .figures import Kind, draw_maps, draw_numbers
+from .figures import Kind, draw_filters, draw_maps, draw_numbers
+from .filters import LayerFilters
 from .measure import LayerMaps, summary
 from .page import Picture, make_page
 
@@ -23,17 +25,27 @@ SHOWN = (
     'field_effective_tokens',
     'field_mean_distance',
     'gradient_effective_tokens',
+    'attention_agreement',
 )
 PICTURE_SIDE = 336  # pixels of an image in the page
 
 
 class Subject(NamedTuple):
-    """A model and what was measured of it."""
+    """A model and what was measured of it.
+
+    Attributes:
+        name: Tells it from the others.
+        config: The file.
+        checkpoint: The file.
+        layers: Its maps and numbers.
+        filters: Its bandpass filters in the same layers; empty where it has none.
+    """
 
     name: str
     config: str
     checkpoint: str
     layers: list[LayerMaps]
+    filters: list[LayerFilters]
 
 
 def write_report(
@@ -47,7 +59,7 @@ def write_report(
         pictures: The images themselves, RGB uint8 `(H, W, 3)`.
         subjects: The models, all measured on these images.
     """
-    write_json(_numbers(paths, subjects), out / 'over_focus.json')
+    write_json(without_nan(_numbers(paths, subjects)), out / 'over_focus.json')
     models = {subject.name: subject.layers for subject in subjects}
     kinds: list[Kind] = ['attention', 'field']
     if any(maps.gradient is not None for layers in models.values() for maps in layers):
@@ -55,9 +67,13 @@ def write_report(
     for index, (path, picture) in enumerate(zip(paths, pictures, strict=True)):
         for kind in kinds:
             figure = draw_maps(kind, models, index, picture)
-            _save(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
+            save_figure(figure, out / 'figures' / f'{index + 1}_{path.stem}_{kind}')
+    for index, subject in enumerate(subjects, start=1):
+        if subject.filters:
+            figure = draw_filters(subject.name, subject.filters)
+            save_figure(figure, out / 'figures' / f'filters_{index}_{Path(subject.config).stem}')
     shown = _known(subjects)
-    _save(draw_numbers(models, shown), out / 'figures' / 'numbers')
+    save_figure(draw_numbers(models, shown), out / 'figures' / 'numbers')
     height, width = subjects[0].layers[0].field.shape[1:]
     shots = [
         Picture(path.name, _as_jpeg(picture), (height, width))
@@ -103,13 +119,31 @@ def _numbers(paths: Sequence[Path], subjects: Sequence[Subject]) -> dict[str, ob
                     {'layer': maps.layer, **{k: summary(v) for k, v in maps.numbers.items()}}
                     for maps in subject.layers
                 ],
+                'filters': [
+                    {
+                        'layer': layer,
+                        'before': {name: x.tolist() for name, x in before._asdict().items()},
+                        'after': {name: x.tolist() for name, x in after._asdict().items()},
+                    }
+                    for layer, before, after in subject.filters
+                ],
             }
             for subject in subjects
         ],
     }
 
 
-def _save(figure: Figure, path: Path) -> None:
+def without_nan(content: object) -> object:
+    """Returns lists, dicts and numbers with None for what is no number, for which JSON has null."""
+    if isinstance(content, dict):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [without_nan(value) for value in content]
+    return None if isinstance(content, float) and math.isnan(content) else content
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as PNG and as PDF; `path` has no suffix."""
     for suffix in ('.png', '.pdf'):
         with replacing(path.with_name(path.name + suffix)) as unfinished:
             figure.savefig(unfinished, dpi=150)

@@ -43,6 +43,16 @@ class IndexFile(NamedTuple):
     left_out: dict[str, int]
 
 
+def check_shard(shard: Path) -> None:
+    """Checks that a shard is there.
+
+    Raises:
+        InputError: If not.
+    """
+    if not shard.is_file():
+        raise InputError(f'{shard}: no such shard')
+
+
 def index_file(shard: Path, folder: Path) -> IndexFile:
     """Returns the index of a shard, from its file in `folder`, which is made if it is missing.
 
@@ -51,8 +61,7 @@ def index_file(shard: Path, folder: Path) -> IndexFile:
     Raises:
         InputError: If the shard does not exist or is no tar file, or the index cannot be written.
     """
-    if not shard.is_file():
-        raise InputError(f'{shard}: no such shard')
+    check_shard(shard)
     state = shard.stat()
     path = folder / f'{shard.name}.{state.st_size}-{state.st_mtime_ns}.npz'
     if not path.is_file():

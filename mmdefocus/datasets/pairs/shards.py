@@ -8,12 +8,13 @@ from typing import BinaryIO
 
 import numpy as np
 from mmengine.dataset import Compose
+from mmengine.dist import get_dist_info
 from torch.utils.data import Dataset
 
 from ...registry import DATASETS
 from ...utils.errors import InputError
 from .broken import BrokenSamples
-from .index import index_file, read_samples
+from .index import IndexFile, check_shard, index_file, read_samples
 
 RANGE = re.compile(r'\{(\d+)\.\.(\d+)\}')
 
@@ -25,6 +26,7 @@ class ImageTextShards(Dataset):
     The shards are those of webdataset, the access is by number: a sampler decides on the order,
     from seed and epoch, and a run that is resumed in the middle of an epoch goes on with the next
     sample. webdataset itself streams shards through a buffer, whose content would be lost.
+    `ShardSampler` is the one for many shards.
 
     Args:
         shards: Names of the shards in `data_root`; `{00000..00041}` stands for all numbers between.
@@ -53,10 +55,8 @@ class ImageTextShards(Dataset):
         self.pipeline = Compose(pipeline)
         self.paths = _shard_paths(shards, Path(data_root))
         folder = Path(index_root) if index_root else Path(data_root, 'index')
-        self.indices = []
-        for path in self.paths:
-            index = index_file(path, folder)
-            self.indices.append(index)
+        self.indices = _index_files(self.paths, folder)
+        for path, index in zip(self.paths, self.indices, strict=True):
             for reason, count in index.left_out.items():
                 self.broken.add(f'{path}: {count} x {reason}', count)
         self.ends = np.cumsum([index.length for index in self.indices])
@@ -83,6 +83,20 @@ class ImageTextShards(Dataset):
             image, text = (_read(file, *sample[part]) for part in ('image', 'caption'))
         caption = _caption(text, bool(sample['is_json']), path)
         return self.pipeline({'img_bytes': image, 'img_path': path, 'caption': caption})
+
+
+def _index_files(paths: list[Path], folder: Path) -> list[IndexFile]:
+    """Returns the indices of shards.
+
+    Each process begins at a shard of its own and goes round, past those that others have done in
+    the meantime: together they read each shard about once.
+    """
+    for path in paths:
+        check_shard(path)
+    rank, world_size = get_dist_info()
+    first = len(paths) * rank // world_size
+    found = {path: index_file(path, folder) for path in paths[first:] + paths[:first]}
+    return [found[path] for path in paths]
 
 
 def _read(file: BinaryIO, offset: int, length: int) -> bytes:

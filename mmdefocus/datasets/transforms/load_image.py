@@ -77,6 +77,8 @@ class LoadImage(LoadImageFromFile):
         Raises:
             InputError: If it is no whole image.
         """
+        if not data:
+            raise InputError(_broken(name, data))
         try:
             image = self._decode(data)
         # Each decoder has errors of its own.

@@ -8,12 +8,22 @@ from mmengine.device import get_device
 
 from ...datasets.config_parts import type_name
 from ...utils.errors import InputError
+from ...utils.files import is_local
 from ..resuming.newest import checkpoint_folders, newest_checkpoint
 
 
 def set_work_dir(cfg: Config, folder: str | None) -> None:
-    """Sets the folder of logs and checkpoints, by default that of the config or its name."""
+    """Sets the folder of logs and checkpoints, by default that of the config or its name.
+
+    Raises:
+        InputError: If it is on another machine.
+    """
     cfg.work_dir = folder or cfg.get('work_dir') or f'./work_dirs/{Path(cfg.filename).stem}'
+    if not is_local(cfg.work_dir):
+        raise InputError(
+            f'--work-dir: expected a folder of this machine, got {cfg.work_dir!r}; copy the '
+            'checkpoints when they are written'
+        )
 
 
 def set_launcher(cfg: Config, launcher: str, local_rank: int) -> None:
@@ -40,7 +50,8 @@ def resume(cfg: Config, checkpoint: str) -> None:
 
 def save_every(cfg: Config, minutes: float) -> None:
     """Sets the config to save an interim checkpoint every few minutes."""
-    hooks = [h for h in cfg.get('custom_hooks') or [] if h['type'] != 'InterimCheckpointHook']
+    hooks = cfg.get('custom_hooks') or []
+    hooks = [hook for hook in hooks if type_name(hook['type']) != 'InterimCheckpointHook']
     cfg.custom_hooks = [*hooks, dict(type='InterimCheckpointHook', minutes=minutes)]
 
 

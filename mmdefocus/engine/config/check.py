@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ...checkpoints.checks import check_file, is_pretrained
@@ -16,8 +18,10 @@ from ...utils.files import is_local
 TRAIN_KEYS = ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper')
 TEST_KEYS = ('model', 'test_dataloader', 'test_cfg', 'test_evaluator')
 
-# MMEngine reads such a file as a program; JSON, TXT and CSV files are data.
-PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml')
+# MMEngine and mmdet read such a file as a program; JSON, TXT and CSV files are data.
+PROGRAM_SUFFIXES = ('.pkl', '.pickle', '.p', '.yaml', '.yml', '.np', '.npy')
+EVALUATORS = {'val_dataloader': 'val_evaluator', 'test_dataloader': 'test_evaluator'}
+WRITTEN = ('out_file_path', 'outfile_prefix', 'proposals_file')  # by metrics
 
 # Keys that MMEngine reads from a config and that are no arguments of its runner.
 EXTRA_KEYS = (
@@ -58,6 +62,48 @@ def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
             raise InputError(f'{cfg.filename}: the config has no {key!r}{nearest(key, cfg)}')
 
 
+def check_parts(cfg: Config) -> None:
+    """Checks that model, loaders and datasets are dicts, and that scope and paths are names.
+
+    Raises:
+        InputError: Names the key and what it holds.
+    """
+    scope, known = cfg.get('default_scope'), {*MODULE2PACKAGE, *MODELS.children, 'mmengine'}
+    if scope is not None and scope not in known:
+        raise InputError(
+            f'{cfg.filename}: default_scope {scope!r} is no library of OpenMMLab'
+            f'{nearest(str(scope), known)}'
+        )
+    if cfg.get('model') is not None:
+        _expect(cfg, 'model', cfg.model, Mapping, 'a dict')
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(loader) is not None:
+            _expect(cfg, loader, cfg[loader], Mapping, 'a dict')
+            _check_dataset(cfg, f'{loader}.dataset', cfg[loader].get('dataset'))
+
+
+def _check_dataset(cfg: Config, where: str, dataset: Mapping) -> None:
+    _expect(cfg, where, dataset, Mapping, 'a dict')
+    if 'type' not in dataset:
+        raise InputError(f'{cfg.filename}: {where} has no `type`; it has {", ".join(dataset)}')
+    for argument in ('data_root', 'ann_file'):
+        _expect(cfg, f'{where}.{argument}', dataset.get(argument) or '', str, 'a path')
+    if 'dataset' in dataset:
+        _check_dataset(cfg, f'{where}.dataset', dataset['dataset'])
+    if 'datasets' in dataset:
+        inner = dataset['datasets']
+        _expect(cfg, f'{where}.datasets', inner or None, (list, tuple), 'a list of datasets')
+        for number, child in enumerate(inner):
+            _check_dataset(cfg, f'{where}.datasets.{number}', child)
+
+
+def _expect(
+    cfg: Config, where: str, value: object, kind: type | tuple[type, ...], what: str
+) -> None:
+    if not isinstance(value, kind):
+        raise InputError(f'{cfg.filename}: {where}: expected {what}, got {value!r}')
+
+
 def check_data(cfg: Config, loaders: Iterable[str]) -> None:
     """Checks that the data of some loaders is data and exists, and says how to make it if not.
 
@@ -84,19 +130,32 @@ def check_data(cfg: Config, loaders: Iterable[str]) -> None:
 
 
 def check_no_programs(cfg: Config, loaders: Iterable[str]) -> None:
-    """Checks that no dataset reads a format that can run code: pickle or YAML.
+    """Checks that no dataset and no metric reads a format that can run code: pickle or YAML.
 
     Raises:
         InputError: Names the argument and the file.
     """
     for loader in loaders:
-        for node in dicts((cfg.get(loader) or {}).get('dataset')):
-            for argument, value in node.items():
-                if isinstance(value, str) and value.lower().endswith(PROGRAM_SUFFIXES):
+        evaluator = EVALUATORS.get(loader, '')
+        for part, node in (
+            (f'{loader}.dataset', (cfg.get(loader) or {}).get('dataset')),
+            (evaluator, cfg.get(evaluator)),
+        ):
+            for owner in dicts(node):
+                for argument, path in _programs(owner):
                     raise InputError(
-                        f'{loader}.dataset ({node.get("type")}): {argument} {value!r} would be '
-                        'executed while it is read; convert the file to JSON'
+                        f'{part} ({owner.get("type")}): {argument} {path!r} would be executed '
+                        'while it is read; convert the file to JSON'
                     )
+
+
+def _programs(node: Mapping) -> Iterator[tuple[str, str]]:
+    """Yields arguments of a dict that name files of such a format, one or several in a list."""
+    for argument, value in node.items():
+        for text in value if isinstance(value, (list, tuple)) else (value,):
+            is_program = isinstance(text, str) and text.lower().endswith(PROGRAM_SUFFIXES)
+            if is_program and argument not in WRITTEN:
+                yield str(argument), text
 
 
 def check_load_from(cfg: Config) -> None:

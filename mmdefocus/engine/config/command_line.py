@@ -6,24 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from mmengine.config import Config, DictAction
-from mmengine.config.utils import ConfigParsingError
 
 from ...utils.errors import InputError, one_line
 from .changes import set_launcher, set_work_dir
-from .check import check_keys, check_options
-from .errors import config_errors
-
-# What reading a config, its bases and its custom imports may raise.
-CONFIG_FILE_ERRORS = (
-    ConfigParsingError,
-    ImportError,
-    KeyError,
-    NameError,
-    OSError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+from .check import check_keys, check_options, check_parts
+from .errors import config_errors, config_fault
 
 
 class OptionsAction(DictAction):
@@ -99,8 +86,9 @@ def read_config(path: str, options: Mapping[str, object]) -> Config:
         raise InputError(f'config {path}: no such file')
     try:
         cfg = Config.fromfile(path)
-    except CONFIG_FILE_ERRORS as error:
-        raise InputError(f'config {path}: {one_line(error)}') from error
+    # A config is a program, which can fail in any way.
+    except Exception as error:
+        raise InputError(f'config {path}: {config_fault(error)}') from error
     check_options(cfg, options)
     try:
         cfg.merge_from_dict(options)
@@ -122,9 +110,11 @@ def config_of(args: argparse.Namespace, *needs: str) -> Iterator[Config]:
             config says while something is built or run within.
     """
     cfg = read_config(args.config, args.cfg_options)
-    check_keys(cfg, needs)
-    if 'launcher' in args:
-        set_launcher(cfg, args.launcher, args.local_rank)
-        set_work_dir(cfg, args.work_dir)
     with config_errors(cfg):
+        # A new-style config imports what it names when that is first looked at.
+        check_keys(cfg, needs)
+        check_parts(cfg)
+        if 'launcher' in args:
+            set_launcher(cfg, args.launcher, args.local_rank)
+            set_work_dir(cfg, args.work_dir)
         yield cfg

@@ -4,13 +4,31 @@ import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from traceback import walk_tb
+from traceback import extract_tb, walk_tb
 
 from mmengine.config import Config
+from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import Registry
 
-from ...utils.errors import InputError, one_line
+from ...utils.errors import InputError, explain, one_line
 from .check import dicts, nearest
+from .places import place_of
+
+EXPLAINED = (
+    *(TypeError, LookupError, AssertionError, ValueError, AttributeError, RuntimeError),
+    ImportError,
+)
+# What is wrong with a config file, in words that need no class of error before them.
+PLAIN = (ConfigParsingError, ImportError, NameError, OSError, SyntaxError)
+# What is said of a value that should be a dict or a module, and of a sample that a pipeline has
+# not filled.
+OF_A_VALUE = re.compile(
+    r"'(NoneType|str|int|float|bool|list|tuple|dict|ConfigDict|\w*DataSample|InstanceData)' object "
+    'has no attribute'
+)
+# Words of torch's errors about tensors that do not fit each other.
+SIZES = ('shape', 'size', 'channels', 'elements', 'out of bounds')
+SHOW_ALL = 'MMDEFOCUS_TRACEBACK=1 shows where'
 
 
 @contextmanager
@@ -18,7 +36,9 @@ def config_errors(cfg: Config) -> Iterator[None]:
     """Turns what goes wrong while a config is built into an `InputError` that names the key."""
     try:
         yield
-    except (TypeError, LookupError, AssertionError, ValueError) as error:
+    except InputError:
+        raise
+    except EXPLAINED as error:
         message = (
             _unknown_argument(error, cfg)
             or _unknown_type(error)
@@ -28,6 +48,26 @@ def config_errors(cfg: Config) -> Iterator[None]:
         if message is None:
             raise
         raise InputError(message) from error
+
+
+def config_fault(error: Exception) -> str:
+    """Says what is wrong with a config file, and in which line where it is the file that failed."""
+    text = one_line(error) if isinstance(error, PLAIN) else _named(error)
+    if isinstance(error, ImportError):
+        causes: list[BaseException] = [error]
+        while cause := causes[-1].__cause__ or causes[-1].__context__:
+            causes.append(cause)
+        failed, _, _ = one_line(error).partition(',')
+        text = f'{failed}: {causes[-1]}'
+    last = extract_tb(error.__traceback__)[-1]
+    of_library = any(place in last.filename for place in ('site-packages', '<frozen', 'lib/python'))
+    return text if of_library else f'{last.filename}, line {last.lineno}: {text}'
+
+
+def _named(error: Exception) -> str:
+    """Returns the class of an error and its message; for an assertion without one, its code."""
+    text = one_line(error) if str(error) else extract_tb(error.__traceback__)[-1].line
+    return f'{type(error).__name__}: {text}'
 
 
 def _unknown_argument(error: Exception, cfg: Config) -> str | None:
@@ -79,19 +119,26 @@ def _bad_value(error: Exception) -> str | None:
 
 
 def _bad_entry(error: Exception, cfg: Config) -> str | None:
-    """Explains a key, index or type that a config or an image has wrong, as a library meets it."""
-    if not isinstance(error, (TypeError, LookupError)):
+    """Explains what a config or an image has wrong, by the part that meets it."""
+    if isinstance(error, AttributeError) and not OF_A_VALUE.match(str(error)):
         return None
+    if explain(error):
+        return None  # it names what is wrong
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    what = f'{type(error).__name__}: {one_line(error)}'
+    what = _named(error)
+    if isinstance(error, ImportError):
+        return f'{cfg.filename}: {one_line(error)}'
+    of_sizes = isinstance(error, RuntimeError) and any(word in str(error) for word in SIZES)
+    if isinstance(error, RuntimeError) and not of_sizes:
+        return None
     for frame in reversed(frames):
         results, built = frame.f_locals.get('results'), frame.f_locals.get('obj_cls')
         if isinstance(results, dict) and 'img_path' in results:
             return f'{results["img_path"]}: {what}'
         if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
             return f'{cfg.filename}: {built.__name__}: {what}'
-    by_mmengine = frames[-1].f_globals.get('__name__', '').startswith('mmengine.')
-    return f'{cfg.filename}: {what}' if by_mmengine else None
+    place = place_of(frames)
+    return f'{cfg.filename}: {place}: {what}; {SHOW_ALL}' if place else None
 
 
 def _find_class(name: str, frames: list) -> object | None:

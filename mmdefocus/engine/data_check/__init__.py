@@ -14,7 +14,7 @@ from .agreement import check_agreement
 from .reading import LOADERS, Part, read_loader
 from .report import open_images, show
 
-__all__ = ['LOADERS', 'check_datasets', 'check_trained_classes']
+__all__ = ['LOADERS', 'check_datasets', 'check_first_classes', 'check_trained_classes']
 
 
 def check_datasets(
@@ -63,3 +63,22 @@ def check_trained_classes(checkpoint: str, where: str, names: Sequence[str] | No
         InputError: Names the classes of both.
     """
     compare_classes(checkpoint, read_checkpoint(checkpoint), where, names)
+
+
+def check_first_classes(checkpoint: str, where: str, names: Sequence[str] | None) -> None:
+    """Checks that a classifier that a training starts from has the classes in the same order.
+
+    Other classes are none of its business: a training may start from those of another dataset.
+
+    Args:
+        checkpoint: Path of the file.
+        where: Key of the dataset, for the message.
+        names: Names of its classes.
+
+    Raises:
+        InputError: If both have the same classes in different orders.
+    """
+    content = read_checkpoint(checkpoint)
+    trained = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes') or ()
+    if set(trained) == set(names or ()):
+        compare_classes(checkpoint, content, where, names)

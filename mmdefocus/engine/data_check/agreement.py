@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from mmengine.config import Config
 
 from ...datasets.by_name import listed
-from ...datasets.coco_file import coco_contents, read_coco
+from ...datasets.coco_contents import coco_contents
+from ...datasets.coco_file import read_coco_table
 from ...utils.errors import InputError
 from .reading import Part
 
@@ -28,7 +29,7 @@ def check_agreement(cfg: Config, found: Mapping[str, Sequence[Part]]) -> None:
         for part in parts:
             if part.names:
                 _check_heads(cfg, loader, len(part.names))
-                _check_topk(cfg, loader, len(part.names))
+                _check_metrics(cfg, loader, len(part.names))
 
 
 def _check_order(part: Part) -> None:
@@ -56,7 +57,7 @@ def _check_use(loader: str, parts: Sequence[Part]) -> None:
     known = [part.contents for part in parts if part.contents]
     if len(known) < len(parts):
         return
-    if not any(contents.images for contents in known):
+    if not any(contents.num_images for contents in known):
         why = '; '.join(f'{n} {what}' for c in known for what, n in c.left_out.items())
         raise InputError(f'{loader}: no image in {known[0].source}' + (f': {why}' if why else ''))
     if not any(contents.objects.total() for contents in known):
@@ -88,9 +89,9 @@ def _check_heads(cfg: Config, loader: str, count: int) -> None:
     if 'data_preprocessor' in cfg and 'data_preprocessor' not in cfg.model:
         nodes += _counts('data_preprocessor', cfg.data_preprocessor)
     for where, number in nodes:
-        if number != count:
+        if type(number) is not int or number != count:
             raise InputError(
-                f'{cfg.filename}: {where}.num_classes is {number}, but {loader} has {count} '
+                f'{cfg.filename}: {where}.num_classes is {number!r}, but {loader} has {count} '
                 f'classes; set {where}.num_classes={count}'
             )
     train = cfg.model.get('train_cfg') or {}
@@ -102,7 +103,7 @@ def _check_heads(cfg: Config, loader: str, count: int) -> None:
         )
 
 
-def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[str, int]]:
+def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[str, object]]:
     """Yields each `num_classes` of a head or preprocessor with the keys that lead to it."""
     key = where.rpartition('.')[2]
     inside = (inside or key in HEADS) and key not in ('rpn_head', 'task_heads')
@@ -111,7 +112,7 @@ def _counts(where: str, node: object, inside: bool = False) -> Iterator[tuple[st
             yield from _counts(f'{where}.{number}', child, inside)
     if not isinstance(node, Mapping):
         return
-    if inside and isinstance(node.get('num_classes'), int):
+    if inside and node.get('num_classes') is not None:
         yield where, node['num_classes']
     for name, child in node.items():
         if name not in ('rpn_head', 'task_heads'):
@@ -125,9 +126,15 @@ def _evaluators(cfg: Config, loader: str) -> list[tuple[str, Mapping]]:
     return [(key, evaluator) for evaluator in given if isinstance(evaluator, Mapping)]
 
 
-def _check_topk(cfg: Config, loader: str, count: int) -> None:
-    """Refuses a top-k accuracy of more classes than there are."""
+def _check_metrics(cfg: Config, loader: str, count: int) -> None:
+    """Refuses a metric of another number of classes, or of the best of more than there are."""
     for key, evaluator in _evaluators(cfg, loader):
+        number = evaluator.get('num_classes')
+        if isinstance(number, int) and number != count:
+            raise InputError(
+                f'{cfg.filename}: {key}.num_classes is {number}, but {loader} has {count} '
+                f'classes; set {key}.num_classes={count}'
+            )
         topk = evaluator.get('topk') or ()
         topk = topk if isinstance(topk, (list, tuple)) else (topk,)
         if topk and max(topk) > count:
@@ -150,7 +157,10 @@ def _check_evaluator(cfg: Config, loader: str, parts: Sequence[Part]) -> None:
             continue
         truth = contents
         if path != truth.source:
-            truth = coco_contents(path, read_coco(path), part.names or (), '')
+            try:
+                truth = coco_contents(path, read_coco_table(path), part.names or (), '')
+            except InputError as error:
+                raise InputError(f'{cfg.filename}: {key}.ann_file: {error}') from error
         if truth.ids != contents.ids:
             raise InputError(
                 f'{cfg.filename}: {key}.ann_file {path} has {len(truth.ids)} images, other ones '

@@ -1,21 +1,24 @@
 """Reads what the datasets of a config hold, as their classes would, but without images."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
-from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ...datasets.by_name import listed
-from ...datasets.coco_file import coco_contents, read_coco
+from ...datasets.coco_contents import coco_contents
+from ...datasets.coco_file import read_coco_table
 from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
 from ...datasets.folder_contents import folder_contents, list_contents
 from ...utils.errors import InputError
 from ...utils.files import is_local
+from ..config.check import nearest
+from .built import built_contents, can_build
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -59,15 +62,24 @@ def dataset_class(cfg: Config, dataset: Mapping) -> type | None:
     kind = dataset.get('type')
     if not isinstance(kind, str):
         return kind
-    with DATASETS.switch_scope_and_registry(cfg.get('default_scope')) as registry:
+    with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
         return registry.get(kind)
+
+
+def _scope(cfg: Config, dataset: Mapping) -> str | None:
+    return dataset.get('_scope_') or cfg.get('default_scope')
 
 
 def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
     kind = dataset_class(cfg, dataset)
-    if kind is None or not _takes(kind, dataset):
-        # Building it will say which class or argument does not exist.
-        return Part(where, str(dataset.get('type')), False, None, None)
+    if kind is None:
+        with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
+            valid = [*registry.module_dict, *DATASETS.module_dict]
+        name = str(dataset.get('type'))
+        raise InputError(f'{where}: type {name!r} is not registered{nearest(name, valid)}')
+    if unknown := sorted(dataset.keys() - (known := _arguments(kind))):
+        hint = nearest(unknown[0], known)
+        raise InputError(f'{where}: {kind.__name__} has no argument {unknown[0]!r}{hint}')
     try:
         names = declared_classes(dataset) or (getattr(kind, 'METAINFO', None) or {}).get('classes')
         contents: Contents | None = None
@@ -75,10 +87,12 @@ def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
             contents = _read_coco(dataset, names)
         elif _is_folders(kind):
             contents = _read_folders(kind, dataset, names)
-            names = names or (contents.labels if contents else None)
+        elif can_build(kind):
+            contents = built_contents(dataset, _scope(cfg, dataset))
         if contents is not None:
+            names = names or contents.labels
             _check_files(contents)
-            if dataset.get('indices') is not None:
+            if dataset.get('indices') is not None and (_is_coco(kind) or _is_folders(kind)):
                 contents.notes['selection of images by `indices`, not counted'] += 1
     except InputError as error:
         raise InputError(f'{where} ({kind.__name__}): {error}') from error
@@ -86,12 +100,12 @@ def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
     return Part(where, kind.__name__, _goes_by_name(kind), names, contents)
 
 
-def _takes(kind: type, dataset: Mapping) -> bool:
-    """Tells whether a class, or one that it is derived from, has all arguments of a config."""
+def _arguments(kind: type) -> set[str]:
+    """Returns the arguments of a class and of those that it is derived from."""
     known = {'type', '_scope_'}
     for base in kind.__mro__:
         known.update(signature(vars(base).get('__init__', object.__init__)).parameters)
-    return known.issuperset(dataset)
+    return known - {'self', 'args', 'kwargs'}
 
 
 def _is_coco(kind: type) -> bool:
@@ -122,11 +136,11 @@ def _read_coco(dataset: Mapping, names: tuple[str, ...] | None) -> Contents:
     if not isinstance(prefix, Mapping) or 'img' not in prefix:
         raise InputError(f"data_prefix: expected dict(img='folder'), got {prefix!r}")
     path = _joined(dataset, dataset.get('ann_file') or '')
-    content = read_coco(path, dataset.get('backend_args'))
+    table = read_coco_table(path, dataset.get('backend_args'))
     used = {} if dataset.get('test_mode') else dataset.get('filter_cfg') or {}
     return coco_contents(
         path,
-        content,
+        table,
         names or (),
         _joined(dataset, prefix['img']),
         min_size=used.get('min_size', 0),
@@ -155,17 +169,30 @@ def _read_folders(kind: type, dataset: Mapping, names: tuple[str, ...] | None) -
     if _goes_by_name(kind):
         return folder_contents(folder, suffixes, names)
     contents = folder_contents(folder, suffixes)
+    if kind.__name__ == 'ImageNet' and not declared_classes(dataset):
+        _check_wordnet_ids(folder, contents.labels)
     if names and len(names) != len(contents.labels):
         raise InputError(
             f'{folder}: {len(contents.labels)} folders for {len(names)} classes; '
             "where a class has no image, use type 'FoldersByName'"
         )
-    if names and set(names) == set(contents.labels) and tuple(names) != contents.labels:
+    misplaced = [name for name in contents.labels if name in (names or ())]
+    if names and any(names[contents.labels.index(name)] != name for name in misplaced):
         raise InputError(
             f'{folder}: {kind.__name__} numbers the folders {listed(contents.labels)}, but names '
             f"them {listed(names)}; use type 'FoldersByName'"
         )
     return contents
+
+
+def _check_wordnet_ids(folder: str, folders: Sequence[str]) -> None:
+    """Checks the names of folders where the names of the classes are those of ImageNet's ids."""
+    other = [name for name in folders if not re.fullmatch(r'n\d{8}', name)]
+    if other:
+        raise InputError(
+            f'{folder}: folder {listed(other)} is no WordNet id such as n01440764, by the order of '
+            "which ImageNet's classes are named; rename it, or use type 'FoldersByName'"
+        )
 
 
 def _default_suffixes(kind: type) -> tuple[str, ...]:
@@ -176,21 +203,26 @@ def _default_suffixes(kind: type) -> tuple[str, ...]:
     return tuple(signature(kind).parameters['extensions'].default)
 
 
+def _files_in(folder: str) -> frozenset[str]:
+    if not os.path.isdir(folder):
+        return frozenset()
+    with os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries if not entry.is_dir())
+
+
 def _check_files(contents: Contents) -> None:
     """Looks for the image files, folder by folder.
 
     Raises:
         InputError: Names the first that is not there, and how many there are.
     """
-    present: dict[Path, set[str]] = {}
+    present: dict[str, frozenset[str]] = {}
     absent = []
     for path, _ in contents.images:
-        if not is_local(str(path)):
-            continue
-        folder = path.parent
+        folder, name = os.path.split(path)
         if folder not in present:
-            present[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
-        if path.name not in present[folder]:
+            present[folder] = _files_in(folder)
+        if name not in present[folder] and is_local(path):
             absent.append(path)
     if absent:
         raise InputError(

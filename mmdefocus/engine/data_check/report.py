@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -32,7 +31,7 @@ def show(found: Mapping[str, Sequence[Part]], console: Console) -> None:
                 counts = contents.left_out + contents.notes
                 row = [
                     split_name(loader),
-                    f'{len(contents.images):,}',
+                    f'{contents.num_images:,}',
                     f'{contents.objects.total():,}',
                     contents.source,
                     '\n'.join(f'{n:,} {what}' for what, n in counts.most_common()) or 'nothing',
@@ -103,11 +102,11 @@ def open_images(found: Mapping[str, Sequence[Part]], console: Console) -> None:
         )
 
 
-def _fault(image: tuple[Path, tuple[int, int] | None]) -> str | None:
+def _fault(image: tuple[str, tuple[float, float] | None]) -> str | None:
     path, size = image
     stated = {'width': size[0], 'height': size[1]} if size else {}
     try:
-        LoadImage()({'img_path': str(path), **stated})
+        LoadImage()({'img_path': path, **stated})
     except InputError as error:
         return str(error)
     return None

@@ -10,6 +10,7 @@ from .interim_checkpoint_hook import InterimCheckpointHook
 from .non_finite_loss_hook import NonFiniteLossHook
 from .over_focus_hook import OverFocusHook
 from .sample_order_hook import SampleOrderHook
+from .schedule_end_hook import ScheduleEndHook
 from .training_state_hook import TrainingStateHook
 from .whole_checkpoint_hook import WholeCheckpointHook
 
@@ -24,6 +25,7 @@ __all__ = [
     'NonFiniteLossHook',
     'OverFocusHook',
     'SampleOrderHook',
+    'ScheduleEndHook',
     'TrainingStateHook',
     'WholeCheckpointHook',
 ]

@@ -13,7 +13,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ...analysis.focus.layers import layers_of
+from ...analysis.focus.layers import check_weights, layers_of
 from ...analysis.focus.maps import gradient_map, receptive_field
 from ...analysis.focus.measure import row_numbers
 from ...registry import HOOKS
@@ -61,7 +61,7 @@ class OverFocusHook(Hook):
         """Loads the batch.
 
         Raises:
-            ValueError: If there are no validation data, or no such layers.
+            ValueError: If there are no validation data, no such layers, or no weights in float32.
         """
         if runner.val_loop is None:
             raise ValueError(
@@ -73,6 +73,7 @@ class OverFocusHook(Hook):
         self.layers = self.layers or list(dict.fromkeys((1, (count + 1) // 2, count)))
         for layer in self.layers:
             layers_of(model).block(layer)
+        check_weights(model)
         with _random_streams_kept():
             dataset = runner.val_loop.dataloader.dataset
             samples = [dataset[i] for i in range(min(self.num_images, len(dataset)))]

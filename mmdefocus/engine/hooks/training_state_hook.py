@@ -1,11 +1,16 @@
 """Carries the state of a training into its checkpoints and out of them."""
 
+import logging
+
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ...registry import HOOKS
 from ..resuming.generators import generator_states, set_generator_states
 from ..resuming.state import KEY
+
+# How MMEngine begins its warning when it goes on between two updates of accumulated gradients.
+LOST_GRADIENTS = 'Resumed iteration number is not divisible by `_accumulative_counts`'
 
 
 @HOOKS.register_module()
@@ -20,6 +25,7 @@ class TrainingStateHook(Hook):
         loaded: The state in the checkpoint that was loaded, None if it had none.
         loaded_meta: The `meta` of that checkpoint.
         loaded_schedules: Its `param_schedulers`.
+        has_gradients: Whether that state has gradients of an unfinished accumulation.
         validated_at: Epoch and iteration of the last validation.
         kept_states: The states of the generators outside of the validation that is on, or None.
     """
@@ -31,6 +37,7 @@ class TrainingStateHook(Hook):
         self.loaded: dict | None = None
         self.loaded_meta: dict = {}
         self.loaded_schedules: list = []
+        self.has_gradients = False
         self.validated_at: tuple[int, int] | None = None
         self.kept_states: dict | None = None
 
@@ -42,8 +49,14 @@ class TrainingStateHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keeps the state."""
         self.loaded = checkpoint.get(KEY)
+        processes = self.loaded['processes'] if self.loaded else []
+        self.has_gradients = any(process['gradients'] for process in processes)
         self.loaded_meta = checkpoint.get('meta') or {}
         self.loaded_schedules = checkpoint.get('param_schedulers') or []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Leaves a warning out of a log: that gradients are lost, which the checkpoint has."""
+        return not (self.has_gradients and record.getMessage().startswith(LOST_GRADIENTS))
 
     def before_val(self, runner: Runner) -> None:
         """Keeps the generators of the training."""

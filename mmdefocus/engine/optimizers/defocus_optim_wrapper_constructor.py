@@ -1,7 +1,9 @@
 """Weight decay on the parameters that should shrink, and on no others."""
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 
+from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
@@ -17,6 +19,7 @@ PARAMWISE_KEYS = (
     'dcn_offset_lr_mult',
     'bypass_duplicate',
 )
+CUSTOM_KEYS = {'lr_mult', 'decay_mult'}
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -32,8 +35,12 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         optim_wrapper_cfg: The config of the wrapper, with its `optimizer`.
         paramwise_cfg: As in MMEngine.
 
+    A key of `custom_keys` that no parameter has is told in the log: the bases of MMPretrain name
+    parameters of several models.
+
     Raises:
-        ValueError: If `paramwise_cfg` has a key that MMEngine would ignore.
+        ValueError: If `paramwise_cfg` or one of its `custom_keys` has a key that MMEngine would
+            ignore.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -43,6 +50,12 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'paramwise_cfg: unknown key {sorted(unknown)[0]!r}, '
                 f'expected some of {", ".join(PARAMWISE_KEYS)}'
             )
+        for key, settings in ((paramwise_cfg or {}).get('custom_keys') or {}).items():
+            if not isinstance(settings, Mapping) or not CUSTOM_KEYS.issuperset(settings):
+                raise ValueError(
+                    f'paramwise_cfg.custom_keys.{key}: expected a dict of '
+                    f'{" and ".join(sorted(CUSTOM_KEYS))}, got {settings!r}'
+                )
         # For an empty paramwise_cfg, MMEngine would put all parameters into one group.
         super().__init__(optim_wrapper_cfg, paramwise_cfg or dict(custom_keys={}))
 
@@ -61,6 +74,14 @@ class DefocusOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().add_params(params, module, prefix=prefix, is_dcn_module=is_dcn_module)
         if prefix:
             return
+        names = [name for name, _ in module.named_parameters()]
+        for key in self.paramwise_cfg.get('custom_keys', ()):
+            if not any(key in name for name in names):
+                print_log(
+                    f'paramwise_cfg.custom_keys: no parameter has {key!r} in its name',
+                    'current',
+                    logging.WARNING,
+                )
         undecayed = set(_undecayed(module))
         for group in params:
             if id(group['params'][0]) in undecayed:

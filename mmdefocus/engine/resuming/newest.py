@@ -13,6 +13,7 @@ from ...utils.errors import InputError
 from ...utils.files import is_local, remove_unfinished, replacing
 
 POINTER = 'last_checkpoint'
+LOCAL = (None, 'local', 'disk')  # backends of MMEngine
 SAVED = 'saved_at'  # seconds since 1970, in the `meta` of a checkpoint
 _NAME = re.compile(r'((epoch|iter)_\d+|best_.+|interim)\.pth')
 
@@ -23,7 +24,8 @@ class Saved(NamedTuple):
     Attributes:
         time: When, in seconds since 1970.
         path: The file.
-        resumable: Whether it is one to resume from, or damaged; best checkpoints have weights only.
+        resumable: Whether it is one to resume from, damaged or in pieces; best checkpoints have
+            weights only.
     """
 
     time: float
@@ -32,11 +34,22 @@ class Saved(NamedTuple):
 
 
 def checkpoint_folders(cfg: Mapping, work_dir: str) -> list[Path]:
-    """Returns the local folders in which a config lets checkpoints be written."""
+    """Returns the folders in which a config lets checkpoints be written.
+
+    Raises:
+        InputError: If one is on another machine, where they would neither be found again nor whole.
+    """
     hook = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     out_dir = hook.get('out_dir') or work_dir
+    backend = (hook.get('backend_args') or hook.get('file_client_args') or {}).get('backend')
+    if not is_local(str(out_dir)) or backend not in LOCAL:
+        where = repr(out_dir) if backend in LOCAL else f'backend {backend!r}'
+        raise InputError(
+            f'default_hooks.checkpoint: expected a folder of this machine, got {where}; copy the '
+            'checkpoints when they are written'
+        )
     folders = [Path(work_dir)]
-    if is_local(str(out_dir)) and Path(out_dir) != folders[0]:
+    if Path(out_dir) != folders[0]:
         folders.append(Path(out_dir) / folders[0].name)
     return folders
 
@@ -125,7 +138,7 @@ def _look(path: Path) -> Saved | None:
     except Exception:  # a damaged file fails in many ways
         content = None
     if not isinstance(content, dict):
-        return Saved(time, path, path.is_file()) if _NAME.fullmatch(path.name) else None
+        return Saved(time, path, True) if _NAME.fullmatch(path.name) else None
     meta, trained = content.get('meta'), isinstance(content.get('message_hub'), dict)
     if not trained or not isinstance(meta, dict):
         return None

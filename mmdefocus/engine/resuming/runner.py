@@ -139,6 +139,7 @@ class ExactResume(_Runner):
         """
         settings = Settings(self)
         seed = self._configured_seed()
+        self.logger.addFilter(self.state_hook)
         super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
         loop, hook = self.train_loop, self.state_hook
         self._check_seed(seed, hook.loaded_meta.get('seed'), filename)

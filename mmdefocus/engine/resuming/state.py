@@ -74,6 +74,9 @@ def restore(runner: Runner, state: Mapping, name: str) -> None:
     if not loop.endless:
         loop._iter = loop.epoch * len(loop.dataloader) + loop.batches_done
     loop.first_iter = loop.iter
+    counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    if counts > 1:  # of iterations that `meta` counts, too
+        runner.optim_wrapper.initialize_count_status(bare_model(runner), loop.iter, loop.max_iters)
     loop.owes_validation = not state['validated'] and (
         loop.iter > 0 if loop.endless else loop.epoch > 0 and loop.batches_done == 0
     )
@@ -81,7 +84,6 @@ def restore(runner: Runner, state: Mapping, name: str) -> None:
         loop.dataloader.sampler.seed = state['sampler_seed']
 
     same = state['world_size'] == runner.world_size
-    counts = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
     unchanged = same and saved_total == total and state['accumulative_counts'] == counts
     accumulated = any(process['gradients'] for process in state['processes'])
     if accumulated and not unchanged:

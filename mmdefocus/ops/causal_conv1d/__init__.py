@@ -47,8 +47,7 @@ def causal_conv1d_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `causal_conv1d` after other tokens, and returns the last K - 1 of all as well.
 
-    A sequence in pieces, each from the final state of the one before, gives the values and, through
-    the states, the gradients of the whole.
+    See `selective_scan_with_state` for sequences in pieces.
 
     Args:
         x: `(B, L, D)`, any floating dtype.

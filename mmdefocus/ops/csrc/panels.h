@@ -34,7 +34,7 @@ struct Panel {
 
     // Whether all channels exist and are neighbours in memory: a row is one piece then.
     bool dense(const StridedTensor& tensor) const {
-        return tensor.channel == 1 && !tensor.is_bfloat16 && channel + Row<T>::lanes <= channels;
+        return tensor.channel == 1 && channel + Row<T>::lanes <= channels;
     }
 
     int count(int part) const {
@@ -50,14 +50,17 @@ struct Panel {
     }
 
     MMDEFOCUS_INLINE Row<T> load(const StridedTensor& from, int64_t t) const {
-        return dense(from) ? load_whole<T>(from.at<T>(image, channel, t)) : load_parts(from, t);
+        if (!dense(from)) return load_parts(from, t);
+        if constexpr (std::is_same_v<T, float>)
+            if (from.is_bfloat16) return load_whole<T>(from.at<const BFloat16>(image, channel, t));
+        return load_whole<T>(from.at<const T>(image, channel, t));
     }
 
     MMDEFOCUS_INLINE void store(const StridedTensor& to, int64_t t, const Row<T>& row) const {
-        if (dense(to))
-            store_whole(to.at<T>(image, channel, t), row);
-        else
-            store_parts(to, t, row);
+        if (!dense(to)) return store_parts(to, t, row);
+        if constexpr (std::is_same_v<T, float>)
+            if (to.is_bfloat16) return store_whole(to.at<BFloat16>(image, channel, t), row);
+        store_whole(to.at<T>(image, channel, t), row);
     }
 
 private:
@@ -93,10 +96,11 @@ public:
 
     // Adds line i of the rows of a panel from `time` on, if there is a place left.
     void add(const Panel<T>& panel, const StridedTensor& tensor, int64_t time, int i) {
-        if (used == places || !panel.dense(tensor)) return;
-        const T* row = tensor.at<T>(panel.image, panel.channel, time);
-        from[used] = reinterpret_cast<const char*>(row) + i * line;
-        stride[used++] = tensor.time * int64_t(sizeof(T));
+        const int64_t bytes = tensor.is_bfloat16 ? sizeof(BFloat16) : sizeof(T);
+        if (used == places || !panel.dense(tensor) || i * line >= Row<T>::lanes * bytes) return;
+        const char* row = tensor.at<char>(panel.image * bytes, panel.channel * bytes, time * bytes);
+        from[used] = row + i * line;
+        stride[used++] = tensor.time * bytes;
     }
 
     void fetch(int64_t t) const {

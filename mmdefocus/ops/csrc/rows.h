@@ -7,14 +7,15 @@
 
 #include "simd.h"
 
-template <typename T>
+// Elements of type S, in memory.
+template <typename S>
 struct ChannelsLast {
-    T* data;
+    S* data;
     int64_t batch, time;  // strides in elements
 
-    ChannelsLast(T* data, const int64_t* strides)
+    ChannelsLast(S* data, const int64_t* strides)
         : data(data), batch(strides[0]), time(strides[1]) {}
-    T* at(int64_t b, int64_t t) const { return data + b * batch + t * time; }
+    S* at(int64_t b, int64_t t) const { return data + b * batch + t * time; }
 };
 
 // The work is cut into tasks of neighbouring rows by the shapes alone, so that sums over a task do
@@ -36,8 +37,9 @@ struct Task {
           last(std::min(first + tasks.rows, tasks.length)) {}
 };
 
-template <int W, typename T>
-__attribute__((noinline)) Row<T, W> load_part_of_row(const T* from, int count) {
+template <int W, typename S>
+__attribute__((noinline)) Row<Wide<S>, W> load_part_of_row(const S* from, int count) {
+    using T = Wide<S>;
     constexpr int lanes = Simd<T>::lanes;
     Row<T, W> row{};
     for (int i = 0; i * lanes < count; ++i)
@@ -45,21 +47,22 @@ __attribute__((noinline)) Row<T, W> load_part_of_row(const T* from, int count) {
     return row;
 }
 
-template <int W, typename T>
-__attribute__((noinline)) void store_part_of_row(T* to, int count, const Row<T, W>& row) {
+template <int W, typename S, typename T>
+__attribute__((noinline)) void store_part_of_row(S* to, int count, const Row<T, W>& row) {
     constexpr int lanes = Simd<T>::lanes;
     for (int i = 0; i * lanes < count; ++i)
         store(to + i * lanes, 1, std::min(lanes, count - i * lanes), row.part[i]);
 }
 
 // Loads `count` <= lanes neighbouring channels; the rest is zero.
-template <int W = 4, typename T>
-MMDEFOCUS_INLINE Row<T, W> load_row(const T* from, int count) {
+template <int W = 4, typename S>
+MMDEFOCUS_INLINE Row<Wide<S>, W> load_row(const S* from, int count) {
+    using T = Wide<S>;
     return count == Row<T, W>::lanes ? load_whole<T, W>(from) : load_part_of_row<W>(from, count);
 }
 
-template <int W, typename T>
-MMDEFOCUS_INLINE void store_row(T* to, int count, const Row<T, W>& row) {
+template <int W, typename S, typename T>
+MMDEFOCUS_INLINE void store_row(S* to, int count, const Row<T, W>& row) {
     if (count == Row<T, W>::lanes)
         store_whole(to, row);
     else
@@ -76,8 +79,8 @@ inline void for_each_row(int64_t first, int64_t last, F f) {
 }
 
 // 1 / sqrt(mean of x^2 + eps) over the channels [first, last) of a token.
-template <int W = 4, typename T>
-inline T inverse_rms(const T* token, int64_t first, int64_t last, T eps) {
+template <int W = 4, typename S, typename T = Wide<S>>
+inline T inverse_rms(const S* token, int64_t first, int64_t last, T eps) {
     Row<T, W> squares{};
     for_each_row<T, W>(first, last, [&](int64_t c, int count) {
         const Row<T, W> value = load_row<W>(token + c, count);

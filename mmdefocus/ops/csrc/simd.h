@@ -244,3 +244,29 @@ inline void store(BFloat16* to, int64_t stride, int count, Vec<float> x) {
     const UIntVec upper = x == x ? rounded : UIntVec{} + 0x7fc0;
     store_lanes(&to->upper, stride, count, __builtin_convertvector(upper, S::HalfVec));
 }
+
+template <typename T, int W = 4>
+MMDEFOCUS_INLINE Row<T, W> load_whole(const BFloat16* from) {
+    constexpr int lanes = Simd<T>::lanes;
+    Row<T, W> row;
+    unrolled<W>([&](int i) { row.part[i] = load(from + i * lanes, 1, lanes); });
+    return row;
+}
+
+template <typename T, int W>
+MMDEFOCUS_INLINE void store_whole(BFloat16* to, const Row<T, W>& row) {
+    constexpr int lanes = Simd<T>::lanes;
+    unrolled<W>([&](int i) { store(to + i * lanes, 1, lanes, row.part[i]); });
+}
+
+// What numbers that are stored as S are computed with.
+template <typename S>
+struct WideType {
+    using type = S;
+};
+template <>
+struct WideType<BFloat16> {
+    using type = float;
+};
+template <typename S>
+using Wide = typename WideType<S>::type;

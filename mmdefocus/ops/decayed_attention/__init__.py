@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ..arguments import check_flag
 from ..heads import check_heads, example_heads
-from ..operator import Backend, Operator, register, run
+from ..operator import Backend, Operator, like, register, run
 from ..triton_support import triton_backend
 from .blocks import fused_decayed_attention
 from .naive import dense_decayed_attention, naive_decayed_attention
@@ -68,6 +68,6 @@ register(
         exportable=dense_decayed_attention,
         example=example_heads,
         cost=flops,
-        output_like=2,
+        empty_output=like(2),
     )
 )

@@ -6,6 +6,8 @@ Logits are multiples of log 2, so that weights are powers of 2; the decay is com
 import triton
 import triton.language as tl
 
+from ..causal_triton import causal_dot
+
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
 
@@ -47,6 +49,30 @@ def weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION: tl.constexpr):
 
 
 @triton.jit
+def attend_block(
+    top, total, mix, q_r, k, v, rows, columns, d, e, rate, scale, L, K, V, k_l, k_d, v_l, v_d,
+    CAUSAL: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Adds a block of keys to the largest logits, the sums of weights and the mixes of values.
+
+    `CAUSAL` holds for the block of the queries themselves; those before are seen whole.
+    """
+    wide = mix.dtype
+    k_c = load_block(k, columns, d, k_l, k_d, L, K, wide)
+    v_c = load_block(v, columns, e, v_l, v_d, L, V, wide)
+    logits, _, _ = decayed_logits(q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION)
+    new_top = tl.maximum(top, tl.max(logits, 1))
+    weights = tl.exp2(logits - new_top[:, None])
+    shrink = tl.exp2(top - new_top)
+    total = total * shrink + tl.sum(weights, 1)
+    if CAUSAL:
+        product = causal_dot(weights, v_c, PRECISION)
+    else:
+        product = tl.dot(weights, v_c, input_precision=PRECISION)
+    return new_top, total, mix * shrink[:, None] + product
+
+
+@triton.jit
 def attend(
     q, k, v, log_decay, y, log_sums, H, L, K, V,
     q_b, q_h, q_l, q_d, k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d, y_b, y_h, y_l, y_d,
@@ -66,21 +92,47 @@ def attend(
     top = tl.full((BLOCK,), float('-inf'), wide)
     total = tl.zeros((BLOCK,), wide)
     mix = tl.zeros((BLOCK, BLOCK_V), wide)
-    stop = tl.minimum((tl.program_id(0) + 1) * BLOCK, L) if CAUSAL else L
-    for start in range(0, stop, BLOCK):
+    k += b * k_b + head * k_h
+    v += b * v_b + head * v_h
+    for start in range(0, tl.program_id(0) * BLOCK if CAUSAL else L, BLOCK):
         columns = start + tl.arange(0, BLOCK)
-        k_c = load_block(k + b * k_b + head * k_h, columns, d, k_l, k_d, L, K, wide)
-        v_c = load_block(v + b * v_b + head * v_h, columns, e, v_l, v_d, L, V, wide)
-        logits, _, _ = decayed_logits(q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION)
-        new_top = tl.maximum(top, tl.max(logits, 1))
-        weights = tl.exp2(logits - new_top[:, None])
-        shrink = tl.exp2(top - new_top)
-        total = total * shrink + tl.sum(weights, 1)
-        mix = mix * shrink[:, None] + tl.dot(weights, v_c, input_precision=PRECISION)
-        top = new_top
+        top, total, mix = attend_block(
+            top, total, mix, q_r, k, v, rows, columns, d, e, rate, scale, L, K, V,
+            k_l, k_d, v_l, v_d, False, PRECISION,
+        )  # fmt: skip
+    if CAUSAL:
+        top, total, mix = attend_block(
+            top, total, mix, q_r, k, v, rows, rows, d, e, rate, scale, L, K, V,
+            k_l, k_d, v_l, v_d, True, PRECISION,
+        )  # fmt: skip
     store_block(y + b * y_b + head * y_h, mix / total[:, None], rows, e, y_l, y_d, L, V)
     log_sums += (b * H + head) * L + rows
     tl.store(log_sums, (top + tl.log2(total)) * LN_2, rows < L)
+
+
+@triton.jit
+def query_gradient_block(
+    dq_r, drate, q_r, k, v, dy_r, dy_y, log_sum, rows, columns, d, e, rate, scale, L, K, V,
+    k_l, k_d, v_l, v_d, CAUSAL: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Adds what a block of keys gives to the gradients of queries and of the rate.
+
+    `CAUSAL` holds for the block of the queries themselves.
+    """
+    wide = dq_r.dtype
+    k_c = load_block(k, columns, d, k_l, k_d, L, K, wide)
+    v_c = load_block(v, columns, e, v_l, v_d, L, V, wide)
+    logits, distance, decay = decayed_logits(
+        q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
+    )
+    _, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
+    if CAUSAL:  # the weights of later keys are 0, but 0 times NaN is NaN
+        dlogits = tl.where(rows[:, None] >= columns[None, :], dlogits, 0)
+        product = causal_dot(dlogits * decay, k_c, PRECISION)
+    else:
+        product = tl.dot(dlogits * decay, k_c, input_precision=PRECISION)
+    finite = tl.where(logits == float('-inf'), 0, logits) * LN_2
+    return dq_r + product, drate + tl.sum(distance * dlogits * finite, 1)
 
 
 @triton.jit
@@ -108,18 +160,19 @@ def query_gradients(
     tl.store(along + (b * H + head) * L + rows, dy_y, rows < L)
     dq_r = tl.zeros((BLOCK, BLOCK_K), wide)
     drate = tl.zeros((BLOCK,), wide)
-    stop = tl.minimum((tl.program_id(0) + 1) * BLOCK, L) if CAUSAL else L
-    for start in range(0, stop, BLOCK):
+    k += b * k_b + head * k_h
+    v += b * v_b + head * v_h
+    for start in range(0, tl.program_id(0) * BLOCK if CAUSAL else L, BLOCK):
         columns = start + tl.arange(0, BLOCK)
-        k_c = load_block(k + b * k_b + head * k_h, columns, d, k_l, k_d, L, K, wide)
-        v_c = load_block(v + b * v_b + head * v_h, columns, e, v_l, v_d, L, V, wide)
-        logits, distance, decay = decayed_logits(
-            q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
-        )
-        _, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
-        finite = tl.where(logits == float('-inf'), 0, logits) * LN_2
-        drate += tl.sum(distance * dlogits * finite, 1)
-        dq_r += tl.dot(dlogits * decay, k_c, input_precision=PRECISION)
+        dq_r, drate = query_gradient_block(
+            dq_r, drate, q_r, k, v, dy_r, dy_y, log_sum, rows, columns, d, e, rate, scale, L, K, V,
+            k_l, k_d, v_l, v_d, False, PRECISION,
+        )  # fmt: skip
+    if CAUSAL:
+        dq_r, drate = query_gradient_block(
+            dq_r, drate, q_r, k, v, dy_r, dy_y, log_sum, rows, rows, d, e, rate, scale, L, K, V,
+            k_l, k_d, v_l, v_d, True, PRECISION,
+        )  # fmt: skip
     store_block(dq + b * dq_b + head * dq_h, dq_r * scale, rows, d, dq_l, dq_d, L, K)
     spot = (b * tl.num_programs(0) + tl.program_id(0)) * H + head
     tl.store(drates + spot, tl.sum(drate, 0))

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..arguments import check_eps, check_group_size, check_tensors
 from ..compiled import build
-from ..operator import Backend, Operator, Shape, no_flops, register, run
+from ..operator import Backend, Operator, Shape, like, no_flops, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_gated_group_rms_norm
 from .naive import naive_gated_group_rms_norm
@@ -72,6 +72,6 @@ register(
         exportable=naive_gated_group_rms_norm,
         example=example,
         cost=no_flops,
-        output_like=1,
+        empty_output=like(1),
     )
 )

@@ -8,6 +8,7 @@ from ..compiled import build
 from ..operator import Backend, Operator, Shape, has_values, register, run
 from ..triton_support import triton_backend
 from .cpu import cpu_ms_deform_attn
+from .layout import check_levels, empty_output
 from .naive import naive_ms_deform_attn
 from .pytorch import grid_sample_ms_deform_attn
 
@@ -64,6 +65,8 @@ def ms_deform_attn(
     levels, _, coordinates = sampling_locations.shape[3:]
     if coordinates != 2:
         raise ValueError(f'sampling_locations: expected x and y, got {coordinates} coordinates')
+    if not isinstance(spatial_shapes, Tensor):
+        raise ValueError(f'spatial_shapes: expected a tensor, got {type(spatial_shapes).__name__}')
     if spatial_shapes.shape != (levels, 2) or spatial_shapes.dtype != torch.int64:
         raise ValueError(
             f'spatial_shapes: expected ({levels}, 2) of int64 for sampling_locations '
@@ -75,8 +78,21 @@ def ms_deform_attn(
             f'spatial_shapes: expected the device of value, {value.device}, '
             f'got {spatial_shapes.device}'
         )
+    if value.device.type == 'cpu' and not torch.compiler.is_compiling():
+        check_levels(spatial_shapes, value.shape[1])
     inputs = (value, spatial_shapes, sampling_locations, attention_weights)
     return run('ms_deform_attn', backend, *inputs)
+
+
+def flops(
+    value: Tensor, spatial_shapes: Tensor, sampling_locations: Tensor, attention_weights: Tensor
+) -> int:
+    """Returns `8 B Q H N P C` for weights `(B, Q, H, N, P)` and value `(B, S, H, C)`.
+
+    A multiplication and an addition for each channel of the four pixels of a point; to find these
+    pixels and their shares does not depend on C and does not count.
+    """
+    return 8 * attention_weights.numel() * value.shape[3]
 
 
 def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
@@ -106,5 +122,7 @@ register(
         },
         exportable=naive_ms_deform_attn,
         example=example,
+        cost=flops,
+        empty_output=empty_output,
     )
 )

@@ -30,7 +30,7 @@ def naive_ms_deform_attn(
             inside = ((pixel >= 0) & (pixel < size)).all(-1, keepdim=True)  # False for NaN
             x, y = torch.where(inside, pixel, 0).long().unbind(-1)
             read = torch.where(inside, _rows(heads, start + y * size[0] + x), 0)
-            share = (1 - step - behind).abs().prod(-1) * weights
+            share = (1 - step + (2 * step - 1) * behind).prod(-1) * weights
             out = out + (read * share.unsqueeze(-1)).sum(3)
     return out.transpose(1, 2).flatten(2).to(value.dtype)
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from ..arguments import check_state
 from ..heads import check_heads, example_heads
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, register, run
+from ..operator import Backend, Operator, like, register, run
 from ..triton_support import triton_backend
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
@@ -51,8 +51,8 @@ def retention_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `retention` after tokens that a state sums up, and returns the last state as well.
 
-    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. A sequence in pieces, each from the final state
-    of the one before, gives the values and, through the states, the gradients of the whole.
+    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. See `selective_scan_with_state` for sequences in
+    pieces.
 
     Args:
         q: Queries, `(B, H, L, K)`.
@@ -115,6 +115,6 @@ register(
         exportable=dense_retention,
         example=example_heads,
         cost=flops,
-        output_like=2,
+        empty_output=like(2),
     )
 )

@@ -6,6 +6,8 @@ Where tokens or channels end, zeros are read: they change neither states nor sum
 import triton
 import triton.language as tl
 
+from ..causal_triton import causal_dot
+
 LOG2_E = tl.constexpr(1.4426950408889634)
 
 
@@ -81,7 +83,10 @@ def mix_chunks(
     weights = tl.where(ahead >= 0, products * tl.exp2(rate * tl.maximum(ahead, 0)), 0)
     v_c = tl.load(v, (t < L)[:, None] & (e < V)[None, :], 0).to(wide)
     result = read * tl.exp2(rate * distance)[:, None]
-    result += tl.dot(weights, v_c, input_precision=PRECISION)
+    if REVERSE:
+        result += tl.dot(weights, v_c, input_precision=PRECISION)
+    else:
+        result += causal_dot(weights, v_c, PRECISION)
     place = b * y_b + head * y_h + t[:, None] * y_l + e[None, :] * y_d
     tl.store(y + place, result, (t < L)[:, None] & (e < V)[None, :])
 
@@ -145,7 +150,7 @@ def query_key_gradients(
     spot = ((b * chunks + chunk) * tl.num_programs(1) + tl.program_id(1)) * H + head
     tl.store(drates + spot, drate)
 
-    dq_c += tl.dot(dproducts, k_c, input_precision=PRECISION)
+    dq_c += causal_dot(dproducts, k_c, PRECISION)
     dk_c += tl.dot(tl.trans(dproducts), q_c, input_precision=PRECISION)
     place = b * dq_b + head * dq_h + t[:, None] * dq_l + d[None, :] * dq_d
     tl.store(dq + place, dq_c, in_chunk)

@@ -3,15 +3,15 @@
 from torch import Tensor
 
 from ..compiled.call import call, contiguous_channels, strided
-from ..compiled.structs import Tasks
+from ..compiled.structs import Tasks, readable
 from ..custom_operator import custom_operator
 from ..numerics import empty_contiguous, wide_dtype
 
 
 def cpu_rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
-    """See `rms_norm`. bfloat16 and float16 are widened to float32 first."""
+    """See `rms_norm`. bfloat16 is read and written as it is; float16 is widened first."""
     dtype = wide_dtype(x.dtype)
-    wide_x, weight = contiguous_channels(x.to(dtype)), weight.to(dtype).contiguous()
+    wide_x, weight = contiguous_channels(readable(x, dtype)), weight.to(dtype).contiguous()
     return _norm(wide_x, weight, eps).to(x.dtype)
 
 

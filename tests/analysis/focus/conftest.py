@@ -45,6 +45,12 @@ def backbone():
     return make_backbone
 
 
+@pytest.fixture
+def deit():
+    """A tiny `VisionTransformer` of MMPretrain, CLS first."""
+    return make_deit()
+
+
 @pytest.fixture(params=[*ARCHS, 'DeiT'])
 def any_backbone(request):
     return make_deit() if request.param == 'DeiT' else make_backbone(request.param)

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mmdefocus.analysis.focus.filters import filters_of, response
+from mmdefocus.analysis.focus.figures import draw_filters
+from mmdefocus.analysis.focus.filters import LayerFilters, filters_of, layer_filters, response
 from mmdefocus.models.layers import head_decay_rates, pair_frequencies, rotary_frequencies
 
 
@@ -30,6 +31,43 @@ def test_without_a_filter_there_is_neither_frequency_nor_bandwidth(backbone):
         mixer = backbone(family, decay='none', rope='none').blocks[0].mixer
         found = filters_of(mixer, torch.randn(2, 5, 16))
         assert not found.frequencies.any() and not found.bandwidths.any()
+
+
+def test_two_directions_have_the_filters_of_both(backbone):
+    mixer = backbone('BidirectionalMamba').blocks[0].mixer
+    for direction, first in ((mixer, 1.0), (mixer.reverse, 5.0)):
+        torch.nn.init.zeros_(direction.dt_proj.weight)
+        torch.nn.init.constant_(direction.dt_proj.bias, 1.0)
+        direction.decay.reset_rates(torch.arange(first, first + 4))
+    found = filters_of(mixer, torch.randn(2, 5, 16))
+    assert found.frequencies.shape == (8, 1) and found.bandwidths.shape == (5, 8)
+    step = torch.nn.functional.softplus(torch.tensor(1.0))
+    torch.testing.assert_close(found.bandwidths[2], step * torch.arange(1.0, 9))
+
+
+def test_the_filters_of_a_layer_are_those_of_what_it_reads(backbone, images):
+    model = backbone('DefocusMamba')
+    found = layer_filters(model, images.split(1), 2)
+    with torch.no_grad(), model.tapped() as taps:
+        model(images)
+    expected = filters_of(model.blocks[1].mixer, model.blocks[1].norm(taps['layer2.input']))
+    torch.testing.assert_close(found, expected)
+
+
+def test_what_has_no_filter_has_none(deit, images):
+    assert layer_filters(deit, [images], 1) is None
+
+
+@pytest.mark.parametrize('options', [{}, {'decay': 'none', 'rope': 'none'}])
+def test_filters_are_drawn_before_and_after(options, backbone, images):
+    model = backbone('DefocusMamba', **options)
+    filters = [
+        LayerFilters(layer, *[layer_filters(model, [images], layer)] * 2) for layer in (1, 3)
+    ]
+    figure = draw_filters('model', filters)
+    assert [axes.get_title() for axes in figure.axes] == ['layer 1'] * 2 + ['layer 3'] * 2
+    curves = [line.get_ydata() for line in figure.axes[1].lines]
+    assert len(curves) == 2 and all((curve > 0).all() for curve in curves)
 
 
 def test_the_response_is_that_of_a_decaying_wave():

@@ -109,3 +109,13 @@ def test_another_model_is_refused(images):
 def test_a_gradient_map_needs_a_head(backbone, images):
     with pytest.raises(ValueError, match='model: expected a classifier with a head'):
         gradient_map(backbone('DefocusMamba'), images, torch.tensor([0, 1]), 1)
+
+
+def test_each_image_needs_a_label(backbone, images):
+    with pytest.raises(ValueError, match='targets: expected a label for each of 2 images, got 1'):
+        gradient_map(backbone('DefocusMamba'), images, torch.tensor([0]), 1)
+
+
+def test_weights_in_half_precision_are_refused(backbone, images):
+    with pytest.raises(ValueError, match=r'model: expected weights in float32, got torch.bfloat16'):
+        receptive_field(backbone('DefocusMamba').bfloat16(), images.bfloat16(), 1)

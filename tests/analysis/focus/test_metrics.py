@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+from scipy import stats
 
 from mmdefocus.analysis.focus import metrics
 
@@ -66,6 +67,22 @@ def test_a_row_of_zeros_has_no_number():
     rows = torch.stack((torch.zeros(4), UNIFORM))
     for measure in (metrics.effective_tokens, metrics.gini, metrics.area):
         assert measure(rows).isnan().tolist() == [True, False]
+
+
+def test_the_rank_correlation_is_that_of_scipy():
+    generator = torch.Generator().manual_seed(0)
+    first, second = torch.rand(2, 3, 9, generator=generator)
+    second[:, 4:7] = second[:, 3:4]  # ties
+    counted = torch.rand(3, 9, generator=generator) > 0.2
+    found = metrics.rank_correlation(first, second, counted)
+    rows = zip(first, second, counted, strict=True)
+    expected = [stats.spearmanr(one[rows], two[rows]).statistic for one, two, rows in rows]
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float64))
+
+
+def test_what_ranks_nothing_has_no_rank_correlation():
+    everything = torch.ones(4, dtype=torch.bool)
+    assert metrics.rank_correlation(UNIFORM, ONE_TOKEN, everything).isnan()
 
 
 def test_outliers_are_tokens_of_large_norm():

@@ -2,7 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmdefocus.analysis.focus.mixing import mixing_matrix
+from mmdefocus.analysis.focus.mixing import has_matrix, mixing_map, mixing_matrix
+from mmdefocus.models.layers import Filter
+from mmdefocus.models.mixers import MambaMixer
 from mmdefocus.ops import decayed_attention, retention, selective_scan
 
 
@@ -11,16 +13,20 @@ def tokens_of(length=13):
     return torch.randn(2, length, 16, generator=generator, dtype=torch.float64)
 
 
+def scanned(x):
+    """What the scan makes of its inputs, `(B, D, L)`."""
+    delta = x.delta if x.delta_bias is None else x.delta + x.delta_bias
+    delta = F.softplus(delta) if x.delta_softplus else delta
+    return selective_scan(x.u.mT, delta.mT, x.A, x.B.mT, x.C.mT)
+
+
 @pytest.mark.parametrize('decay', ['data_dependent', 'learnable', 'fixed', 'none'])
 def test_the_matrix_of_mamba_is_its_scan(decay, backbone):
     mixer = backbone('DefocusMamba', decay=decay, delta_scale=2.0).double().blocks[0].mixer
     tokens = tokens_of()
     x = mixer.prepare(mixer.in_proj(tokens).chunk(2, dim=-1)[0])
-    delta = x.delta if x.delta_bias is None else x.delta + x.delta_bias
-    delta = F.softplus(delta) if x.delta_softplus else delta
-    expected = selective_scan(x.u.mT, delta.mT, x.A, x.B.mT, x.C.mT)
     found = (mixing_matrix(mixer, tokens) @ x.u.mT.unsqueeze(-1)).squeeze(-1)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found, scanned(x), rtol=1e-10, atol=1e-12)
 
 
 def test_the_matrix_of_retention_is_its_scores(backbone):
@@ -57,7 +63,52 @@ def test_a_decay_that_underflows_is_zero(backbone):
     assert mixing_matrix(mixer, tokens_of(40).float()).isfinite().all()
 
 
-def test_a_mixer_of_two_directions_is_refused(backbone):
-    mixer = backbone('BidirectionalMamba').blocks[0].mixer
-    with pytest.raises(ValueError, match='got BidirectionalMambaMixer'):
-        mixing_matrix(mixer, tokens_of())
+def test_the_matrix_of_two_directions_is_both_scans(backbone):
+    mixer = backbone('BidirectionalMamba').double().blocks[0].mixer
+    tokens = tokens_of()
+    place = torch.arange(13)
+    order = torch.cat((place[:6], place[-1:], place[6:-1]))  # CLS is read in the middle
+    u, _ = mixer.in_proj(tokens[:, order]).chunk(2, dim=-1)
+    forth, back = mixer.prepare(u), mixer.reverse.prepare(u.flip(1))
+    read_at = order.argsort()
+    read = torch.cat((forth.u, back.u.flip(1)), dim=-1)[:, read_at].mT.unsqueeze(-1)
+    expected = torch.cat((scanned(forth), scanned(back).flip(-1)), dim=1)[..., read_at]
+    found = mixing_matrix(mixer, tokens) @ read
+    torch.testing.assert_close(found.squeeze(-1), expected, rtol=1e-10, atol=1e-12)
+    rows = mixing_matrix(mixer, tokens, slice(2, 5))
+    torch.testing.assert_close(rows, mixing_matrix(mixer, tokens)[:, :, 2:5])
+
+
+def test_the_matrix_of_mmpretrain_is_its_attention(deit):
+    mixer = deit.double().layers[0].attn
+    tokens = tokens_of()
+    v = mixer.qkv(tokens).chunk(3, dim=-1)[2].unflatten(-1, (2, -1)).transpose(1, 2)
+    mixed = (mixing_matrix(mixer, tokens) @ v).transpose(1, 2).flatten(2)
+    torch.testing.assert_close(mixer.proj(mixed), mixer(tokens), rtol=1e-10, atol=1e-12)
+
+
+def test_a_map_is_the_mean_magnitude_of_its_channels(backbone, monkeypatch):
+    mixer = backbone('DefocusMamba').blocks[0].mixer
+    tokens = tokens_of().float()
+    magnitudes = mixing_matrix(mixer, tokens).abs()
+    monkeypatch.setattr('mmdefocus.analysis.focus.mixing.ENTRIES_AT_ONCE', 1)
+    found = mixing_map(mixer, tokens, slice(1, 12, 3), groups=2)
+    expected = torch.stack([x.mean(1) for x in magnitudes.chunk(2, dim=1)], dim=1)
+    torch.testing.assert_close(found, expected[:, :, 1:12:3])
+
+
+def test_groups_divide_the_channels(backbone):
+    mixer = backbone('DefocusViT').blocks[0].mixer
+    for groups in (0, 3):
+        with pytest.raises(ValueError, match=f'groups: expected a divisor of 2, got {groups}'):
+            mixing_map(mixer, tokens_of().float(), groups=groups)
+
+
+def test_another_module_is_refused():
+    with pytest.raises(ValueError, match=r'mixer: expected a mixer of mmdefocus .* got Linear'):
+        mixing_matrix(torch.nn.Linear(16, 16), tokens_of())
+
+
+def test_a_scan_without_states_has_no_matrix():
+    sizes = {'embed_dims': 16, 'intermediate_size': 64, 'state_size': 0}
+    assert not has_matrix(MambaMixer(**sizes, filter=Filter(decay='none', rope='none')))

@@ -35,6 +35,20 @@ def test_a_second_dataset_reads_the_index_and_not_the_shard(folder, monkeypatch)
     assert captions(ImageTextShards('part-00.tar', str(folder))) == first
 
 
+@pytest.mark.parametrize('rank', [0, 1])
+def test_processes_begin_to_index_at_different_shards(folder, monkeypatch, rank):
+    done = []
+
+    def record(shard, index_root):
+        done.append(shard.name)
+        return index_file(shard, index_root)
+
+    monkeypatch.setattr('mmdefocus.datasets.pairs.shards.index_file', record)
+    monkeypatch.setattr('mmdefocus.datasets.pairs.shards.get_dist_info', lambda: (rank, 2))
+    assert len(ImageTextShards('part-{00..01}.tar', str(folder))) == 5
+    assert done[0] == f'part-0{rank}.tar' and len(done) == 2
+
+
 def test_a_changed_shard_gets_a_new_index(folder, write_shard, members):
     assert len(ImageTextShards('part-00.tar', str(folder))) == 3
     write_shard(folder / 'part-00.tar', members(4))

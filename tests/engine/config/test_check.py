@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.config.check import check_data, check_keys, check_options
+from mmdefocus.engine.config.check import check_data, check_keys, check_options, check_parts
 from mmdefocus.utils.errors import InputError
 
 
@@ -59,3 +59,36 @@ def test_data_inside_a_wrapper_is_looked_at(tmp_path):
 
 def test_datasets_of_a_config_without_preparation_are_left_to_themselves():
     check_data(config(dict(type='CIFAR10', data_root='nowhere')), ['train_dataloader'])
+
+
+@pytest.mark.parametrize(
+    ('dataset', 'message'),
+    [
+        (None, 'train_dataloader.dataset: expected a dict, got None'),
+        ('CocoDataset', "train_dataloader.dataset: expected a dict, got 'CocoDataset'"),
+        (dict(ann_file='a.json'), 'train_dataloader.dataset has no `type`; it has ann_file'),
+        (dict(type='A', ann_file=5), 'dataset.ann_file: expected a path, got 5'),
+        (
+            dict(type='A', dataset=[]),
+            r'dataset.dataset: expected a dict, got \[\]',
+        ),
+        (dict(type='A', datasets=[]), 'dataset.datasets: expected a list of datasets, got None'),
+        (dict(type='A', datasets=[5]), 'dataset.datasets.0: expected a dict, got 5'),
+    ],
+)
+def test_a_dataset_of_another_form_is_refused_with_its_keys(dataset, message):
+    with pytest.raises(InputError, match=message):
+        check_parts(config(dataset))
+
+
+@pytest.mark.parametrize(
+    ('keys', 'message'),
+    [
+        (dict(model='DINO'), "model: expected a dict, got 'DINO'"),
+        (dict(val_dataloader=[1]), r'val_dataloader: expected a dict, got \[1\]'),
+        (dict(default_scope='mmpretrian'), "'mmpretrian' is no library of OpenMMLab; nearest: mmp"),
+    ],
+)
+def test_a_part_of_another_form_is_refused(keys, message):
+    with pytest.raises(InputError, match=message):
+        check_parts(config(dict(type='CocoDataset'), **keys))

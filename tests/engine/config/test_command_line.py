@@ -66,6 +66,44 @@ def test_config_that_cannot_be_read_is_named(tmp_path, text):
         read_config(str(path), {})
 
 
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('a = 1\nmodel = [][1]', r'broken.py, line 2: IndexError: list index out of range'),
+        ('model = dict().depth', "line 1: AttributeError: 'dict' object has no attribute 'depth'"),
+        ('model = 1 / 0', 'line 1: ZeroDivisionError: division by zero'),
+        ('assert 1 > 2', 'line 1: AssertionError: assert 1 > 2'),
+        ('model = small', "line 1: name 'small' is not defined"),
+        ("_base_ = 'mmdett::dino/dino.py'", 'does not support to load mmdett config'),
+        ("custom_imports = dict(imports=['no'])", "No module named 'no'"),
+        ('custom_imports = 5', 'must be a mapping, not int'),
+        ('model = dict(type={{_base_.kind}})', 'kind'),
+    ],
+)
+def test_a_mistake_in_a_config_is_one_line(tmp_path, text, message):
+    path = tmp_path / 'broken.py'
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_config(str(path), {})
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('from nowhere import Model', "nowhere in .*new.py, line 1 for No module named 'nowhere'"),
+        ('from json import Model', r'Model'),
+    ],
+)
+def test_a_mistake_in_an_import_of_a_new_style_config_is_one_line(tmp_path, text, message):
+    path = tmp_path / 'new.py'
+    path.write_text(f'{text}\nmodel = dict(type=Model)')
+    with (
+        pytest.raises(InputError, match=message),
+        config_of(parse(str(path)), 'model') as cfg,
+    ):
+        assert cfg.model.type
+
+
 def test_work_dir_is_that_of_the_command_then_of_the_config_then_the_default(config, tmp_path):
     with config_of(parse(config, '--work-dir', 'here', run=True)) as cfg:
         assert cfg.work_dir == 'here'

@@ -1,4 +1,5 @@
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmdefocus.engine.config.errors import config_errors
@@ -81,6 +82,48 @@ def test_an_error_of_a_transform_names_the_image():
 
     with pytest.raises(InputError, match=r'a/b.png: KeyError: gt_bboxes'), config_errors(Config()):
         transform({'img_path': 'a/b.png'})
+
+
+@pytest.mark.parametrize(
+    ('parts', 'message'),
+    [
+        (dict(loader=dict(batch_size='two')), 'dataloader (BatchSampler): ValueError: batch_size'),
+        (dict(loader=dict(num_workers='two')), "dataloader (DataLoader): TypeError: '<' not"),
+        (dict(optim_wrapper=dict(optimizer=dict(type='SGD', lr='0.1'))), 'SGD: TypeError: '),
+        (dict(default_hooks=dict(logger='x')), 'the config: TypeError: '),
+        (
+            dict(model=dict(type='ToyModel', init_cfg='a.pth')),
+            "AttributeError: 'str' object has no",
+        ),
+    ],
+)
+def test_a_value_of_another_type_names_the_part_that_meets_it(make_runner, parts, message):
+    assert message in build(make_runner, **parts)
+
+
+@pytest.mark.parametrize(
+    ('fault', 'message'),
+    [
+        (lambda: {}['boxes'], 'model.linear (Linear): KeyError: boxes; MMDEFOCUS_TRACEBACK=1'),
+        (lambda: [][0], 'model.linear (Linear): IndexError: list index out of range'),
+        (lambda: len(1), "model.linear (Linear): TypeError: object of type 'int' has no len()"),
+        (lambda: None.size, "model.linear (Linear): AttributeError: 'NoneType' object has no"),
+        (lambda: torch.zeros(3) + torch.zeros(2), 'model.linear (Linear): RuntimeError: The size'),
+    ],
+)
+def test_an_error_inside_a_model_names_the_module(make_runner, monkeypatch, fault, message):
+    monkeypatch.setattr('torch.nn.Linear.forward', lambda self, x: fault())
+    assert message in build(make_runner)
+
+
+@pytest.mark.parametrize('fault', [ZeroDivisionError('x'), RuntimeError('x'), AttributeError('x')])
+def test_what_no_value_of_a_config_causes_stays_as_it_is(make_runner, monkeypatch, fault):
+    def forward(self, x):
+        raise fault
+
+    monkeypatch.setattr('torch.nn.Linear.forward', forward)
+    with pytest.raises(type(fault)), config_errors(Config()):
+        make_runner().train()
 
 
 def test_an_error_of_a_program_stays_as_it_is():

@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 import mmdefocus.datasets
 import mmdefocus.evaluation  # noqa: F401
-from mmdefocus.engine.data_check import check_datasets, check_trained_classes
+from mmdefocus.engine.data_check import check_datasets, check_first_classes, check_trained_classes
 from mmdefocus.utils.errors import InputError
 
 CLASSES = ('circle', 'square')
@@ -275,11 +275,78 @@ def test_a_top_k_of_more_classes_than_there_are_is_refused(folders):
     assert 'val_evaluator.topk has 5, but val_dataloader has 3 classes' in refused(folders)
 
 
-def test_a_checkpoint_of_other_classes_is_refused(tmp_path):
+@pytest.fixture
+def checkpoint(tmp_path):
+    """The path of a checkpoint that names its classes."""
     path = str(tmp_path / 'other.pth')
     weights = {'weight': torch.zeros(1)}
     torch.save({'state_dict': weights, 'meta': {'dataset_meta': {'classes': CLASSES}}}, path)
-    check_trained_classes(path, 'test_dataloader.dataset', CLASSES)
-    check_trained_classes(path, 'test_dataloader.dataset', None)
+    return path
+
+
+def test_a_checkpoint_of_other_classes_is_refused(checkpoint):
+    check_trained_classes(checkpoint, 'test_dataloader.dataset', CLASSES)
+    check_trained_classes(checkpoint, 'test_dataloader.dataset', None)
     with pytest.raises(InputError, match=r"trained on classes 'circle', 'square', but those of"):
-        check_trained_classes(path, 'test_dataloader.dataset', CLASSES[::-1])
+        check_trained_classes(checkpoint, 'test_dataloader.dataset', CLASSES[::-1])
+
+
+def test_a_training_starts_from_other_classes_but_not_from_the_same_in_another_order(checkpoint):
+    check_first_classes(checkpoint, 'train_dataloader.dataset', ('cat', 'dog'))
+    check_first_classes(checkpoint, 'train_dataloader.dataset', (*CLASSES, 'star'))
+    check_first_classes(checkpoint, 'train_dataloader.dataset', CLASSES)
+    check_first_classes(checkpoint, 'train_dataloader.dataset', None)
+    with pytest.raises(InputError, match=r"trained on classes 'circle', 'square', but those of"):
+        check_first_classes(checkpoint, 'train_dataloader.dataset', CLASSES[::-1])
+
+
+@pytest.mark.parametrize('number', ['2', 2.0, True])
+def test_a_number_of_classes_that_is_no_integer_is_refused(detection, number):
+    detection.model.bbox_head.num_classes = number
+    assert f'model.bbox_head.num_classes is {number!r}, but' in refused(detection)
+
+
+def test_a_folder_with_the_name_of_an_image_is_no_image(detection, tmp_path):
+    (tmp_path / 'images' / '2.jpg').unlink()
+    (tmp_path / 'images' / '2.jpg').mkdir()
+    assert '1 of 4 images are not there' in refused(detection)
+
+
+def test_the_file_of_an_evaluator_is_named_with_its_key(detection, tmp_path):
+    detection.val_evaluator.ann_file = str(tmp_path / 'nowhere.json')
+    assert 'val_evaluator.ann_file: ' in refused(detection)
+
+
+def test_a_metric_of_another_number_of_classes_is_refused(folders):
+    folders.val_evaluator = {'type': 'SingleLabelMetric', 'num_classes': 5}
+    assert 'val_evaluator.num_classes is 5, but val_dataloader has 3 classes' in refused(folders)
+
+
+def test_folders_that_are_no_wordnet_ids_are_not_named_by_the_order_of_imagenet(folders, tmp_path):
+    for split in ('train', 'val'):
+        folders[f'{split}_dataloader'].dataset = {
+            'type': 'ImageNet',
+            'data_root': str(tmp_path),
+            'data_prefix': split,
+        }
+    assert "train: folder 'a', 'b', 'c' is no WordNet id such as n01440764" in refused(folders)
+
+
+def test_names_that_are_folders_in_another_place_are_refused(folders):
+    for loader in ('train_dataloader', 'val_dataloader'):
+        folders[loader].dataset.update(type='CustomDataset', classes=('c', 'b', 'misspelt'))
+    assert "use type 'FoldersByName'" in refused(folders)
+
+
+def test_other_names_for_the_folders_are_taken(folders):
+    for loader in ('train_dataloader', 'val_dataloader'):
+        folders[loader].dataset.update(type='CustomDataset', classes=('ant', 'bee', 'cat'))
+    check_datasets(folders)
+
+
+def test_a_dataset_of_another_scope_is_read(folders):
+    folders.default_scope = 'mmdet'
+    for loader in ('train_dataloader', 'val_dataloader'):
+        folders[loader].dataset.update(type='CustomDataset', _scope_='mmpretrain')
+    (part,) = check_datasets(folders)['train_dataloader']
+    assert part.contents.objects.total() == 6

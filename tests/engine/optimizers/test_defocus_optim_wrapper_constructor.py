@@ -51,7 +51,7 @@ DECAYED = {'mixer.filter.weight', 'mixer.proj.weight', 'head.weight'}
         None,
         {},
         dict(custom_keys={'mixer': dict(lr_mult=0.1, decay_mult=1.0)}),
-        dict(custom_keys={'cls_token': dict(weight_decay=0.3), 'A_log': dict(decay_mult=2.0)}),
+        dict(custom_keys={'cls_token': dict(decay_mult=3.0), 'A_log': dict(decay_mult=2.0)}),
         dict(norm_decay_mult=1.0, bias_decay_mult=1.0),
     ],
 )
@@ -87,3 +87,17 @@ def test_parameters_of_equal_settings_share_a_group():
 def test_refuses_a_key_that_would_be_ignored():
     with pytest.raises(ValueError, match="unknown key 'custom_key', expected some of custom_keys"):
         groups(dict(custom_key={}))
+
+
+@pytest.mark.parametrize('settings', [dict(lr_mul=0.1), dict(weight_decay=0.3), 0.1])
+def test_settings_of_a_custom_key_that_mmengine_would_ignore_are_refused(settings):
+    with pytest.raises(ValueError, match=r'custom_keys.head: expected a dict of decay_mult and'):
+        groups(dict(custom_keys={'head': settings}))
+
+
+def test_a_custom_key_that_no_parameter_has_is_told(monkeypatch):
+    told = []
+    module = 'mmdefocus.engine.optimizers.defocus_optim_wrapper_constructor'
+    monkeypatch.setattr(f'{module}.print_log', lambda message, *_: told.append(message))
+    groups(dict(custom_keys={'haed': dict(lr_mult=0.1), 'head': dict(lr_mult=0.1)}))
+    assert told == ["paramwise_cfg.custom_keys: no parameter has 'haed' in its name"]

@@ -1,27 +1,17 @@
 """A training that is stopped anywhere and resumed equals an unbroken one, bit for bit."""
 
+from pathlib import Path
+
 import pytest
-from mmengine.hooks import Hook
+import torch
 from trainings import difference
 
 from mmdefocus.checkpoints.files import read_checkpoint
+from mmdefocus.engine.flexible_runner import CheckedFlexibleRunner
 from mmdefocus.utils.errors import InputError
 
 STEPS = 12
 EVERY_STEP = dict(checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False))
-
-
-class StopAfter(Hook):
-    """Breaks a training off after some steps, when the checkpoint has been written."""
-
-    priority = 'LOWEST'
-
-    def __init__(self, steps):
-        self.steps = steps
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.steps:
-            raise KeyboardInterrupt
 
 
 EPOCHS = dict(train_cfg=dict(by_epoch=True, max_epochs=6))
@@ -43,6 +33,8 @@ WAYS = dict(
     lasting_workers=dict(ITERATIONS, loader=dict(num_workers=1, persistent_workers=True)),
     epoch_seed=dict(EPOCHS, custom_hooks=[dict(type='EpochSeedHook')]),
 )
+FLEXIBLE = dict(runner_class=CheckedFlexibleRunner, strategy=dict(type='SingleDeviceStrategy'))
+WAYS |= {f'flexible_{way}': WAYS[way] | FLEXIBLE for way in ('laps', 'accumulation', 'ema')}
 
 VALIDATION = dict(
     val_dataloader=dict(
@@ -74,7 +66,7 @@ def train(make_runner, tmp_path):
             settings.update(resume=True, load_from=str(tmp_path / resume))
         runner = make_runner(tmp_path / folder, **dict(settings, **parts))
         if stop:
-            runner.register_hook(StopAfter(stop))
+            runner.register_hook(dict(type='StopAfter', steps=stop))
             with pytest.raises(KeyboardInterrupt):
                 runner.train()
             return runner, None
@@ -183,3 +175,17 @@ def test_a_validation_that_was_broken_off_is_done_on_resuming(train):
     assert len(resumed.message_hub.get_scalar('val/mean').data[0]) == 6
     assert len(runner.message_hub.get_scalar('val/mean').data[0]) == 5
     assert len(resumed.model.seen) == 2  # two batches to validate, none to train
+
+
+@pytest.mark.parametrize('kept', [True, False])
+def test_lost_gradients_are_told_only_where_they_are_lost(train, tmp_path, kept):
+    train('broken', stop=3, **WAYS['accumulation'])
+    path = tmp_path / 'broken' / 'iter_3.pth'
+    if not kept:
+        saved = torch.load(path, weights_only=False)
+        del saved['training_state']
+        saved['meta'].update(epoch=1, iter=2)
+        torch.save(saved, path)
+    resumed, _ = train('broken', resume='broken/iter_3.pth', **WAYS['accumulation'])
+    log = Path(resumed.log_dir, f'{resumed.timestamp}.log').read_text()
+    assert ('Resumed iteration number is not divisible' in log) is not kept

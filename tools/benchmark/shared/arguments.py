@@ -8,6 +8,7 @@ import torch
 
 from mmdefocus.ops.operator import Shape
 from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import check_place
 
 DTYPES = {name: getattr(torch, name) for name in ('float64', 'float32', 'bfloat16', 'float16')}
 AUTOCAST_DTYPES = ('float32', 'bfloat16', 'float16')
@@ -34,7 +35,7 @@ class Parser(argparse.ArgumentParser):
             help='after which a candidate sits out the remaining rounds',
         )
         self.add_argument(
-            '--out', type=Path, default=Path('work_dirs/benchmark'), help='folder of the results'
+            '--out', type=folder, default=Path('work_dirs/benchmark'), help='folder of the results'
         )
         self.add_argument(
             '--peak-memory',
@@ -82,6 +83,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'expected an integer of at least 1, got {text!r}')
     return int(text)
+
+
+def folder(text: str) -> Path:
+    """Returns a folder in which results can be written, before they are measured."""
+    check_place(Path(text) / 'results.csv')
+    return Path(text)
 
 
 def read_device(text: str) -> str:

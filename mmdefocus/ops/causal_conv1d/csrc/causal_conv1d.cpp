@@ -9,9 +9,9 @@
 namespace {
 
 // The weight is (K, D) here, so that the channels of a tap are neighbours.
-template <typename T>
+template <typename S, typename T = Wide<S>>
 struct Convolution {
-    ChannelsLast<const T> x;
+    ChannelsLast<const S> x;
     const T *weight, *bias;
     int64_t width, channels;
 
@@ -27,8 +27,8 @@ struct Convolution {
     }
 };
 
-template <typename T>
-void forward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<T> y) {
+template <typename S, typename T = Wide<S>>
+void forward(const Tasks& tasks, const Convolution<S>& conv, ChannelsLast<S> y) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
@@ -42,9 +42,9 @@ void forward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<T> y) 
 
 // da[t], the gradient of the convolution's output, reaches x[t - K + 1 .. t]. It is kept for the
 // last K rows; the K - 1 rows after a task are computed again, for their share of its last rows.
-template <typename T>
-void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& conv,
-                   ChannelsLast<const T> dy, ChannelsLast<T> dx, T* dweight, T* dbias) {
+template <typename S, typename T>
+void backward_task(const Tasks& tasks, const Task& task, const Convolution<S>& conv,
+                   ChannelsLast<const S> dy, ChannelsLast<S> dx, T* dweight, T* dbias) {
     const int64_t width = conv.width, channels = tasks.channels;
     std::vector<T> recent(width * channels);
     const auto da = [&](int64_t t) { return recent.data() + t % width * channels; };
@@ -63,7 +63,7 @@ void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& c
                 store_row(dbias + c, count, load_row(dbias + c, count) + g);
                 for (int64_t k = std::max<int64_t>(0, width - 1 - t); k < width; ++k) {
                     T* share = dweight + k * channels + c;
-                    const T* x = conv.x.at(task.image, t - width + 1 + k) + c;
+                    const S* x = conv.x.at(task.image, t - width + 1 + k) + c;
                     store_row(share, count, load_row(share, count) + g * load_row(x, count));
                 }
             }
@@ -79,9 +79,9 @@ void backward_task(const Tasks& tasks, const Task& task, const Convolution<T>& c
     }
 }
 
-template <typename T>
-void backward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<const T> dy,
-              ChannelsLast<T> dx, T* dweight, T* dbias) {
+template <typename S, typename T>
+void backward(const Tasks& tasks, const Convolution<S>& conv, ChannelsLast<const S> dy,
+              ChannelsLast<S> dx, T* dweight, T* dbias) {
     const int64_t channels = tasks.channels;
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i)
@@ -91,20 +91,21 @@ void backward(const Tasks& tasks, const Convolution<T>& conv, ChannelsLast<const
 
 }  // namespace
 
-#define MMDEFOCUS_CONV(T, SUFFIX)                                                                 \
-    extern "C" void causal_conv1d_forward_##SUFFIX(const Tasks* tasks, int64_t width, const T* x, \
-                                                   const int64_t* xs, const T* weight,            \
-                                                   const T* bias, T* y, const int64_t* ys) {      \
-        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};                 \
-        forward<T>(*tasks, conv, {y, ys});                                                        \
-    }                                                                                             \
-    extern "C" void causal_conv1d_backward_##SUFFIX(                                              \
-        const Tasks* tasks, int64_t width, const T* x, const int64_t* xs, const T* weight,        \
-        const T* bias, const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight,    \
-        T* dbias) {                                                                               \
-        const Convolution<T> conv{{x, xs}, weight, bias, width, tasks->channels};                 \
-        backward<T>(*tasks, conv, {dy, dys}, {dx, dxs}, dweight, dbias);                          \
+#define MMDEFOCUS_CONV(S, SUFFIX)                                                                  \
+    extern "C" void causal_conv1d_forward_##SUFFIX(const Tasks* tasks, int64_t width, const S* x,  \
+                                                   const int64_t* xs, const Wide<S>* weight,       \
+                                                   const Wide<S>* bias, S* y, const int64_t* ys) { \
+        const Convolution<S> conv{{x, xs}, weight, bias, width, tasks->channels};                  \
+        forward<S>(*tasks, conv, {y, ys});                                                         \
+    }                                                                                              \
+    extern "C" void causal_conv1d_backward_##SUFFIX(                                               \
+        const Tasks* tasks, int64_t width, const S* x, const int64_t* xs, const Wide<S>* weight,   \
+        const Wide<S>* bias, const S* dy, const int64_t* dys, S* dx, const int64_t* dxs,           \
+        Wide<S>* dweight, Wide<S>* dbias) {                                                        \
+        const Convolution<S> conv{{x, xs}, weight, bias, width, tasks->channels};                  \
+        backward<S>(*tasks, conv, {dy, dys}, {dx, dxs}, dweight, dbias);                           \
     }
 
 MMDEFOCUS_CONV(float, float)
 MMDEFOCUS_CONV(double, double)
+MMDEFOCUS_CONV(BFloat16, bfloat16)

@@ -4,23 +4,23 @@
 
 namespace {
 
-template <typename T>
+template <typename S, typename T = Wide<S>>
 struct Norm {
-    ChannelsLast<const T> x;
+    ChannelsLast<const S> x;
     const T* weight;
     int64_t channels;
     T eps;
 
-    T scale(const T* token) const { return inverse_rms(token, 0, channels, eps); }
+    T scale(const S* token) const { return inverse_rms(token, 0, channels, eps); }
 };
 
-template <typename T>
-void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
+template <typename S, typename T = Wide<S>>
+void forward(const Tasks& tasks, const Norm<S>& norm, ChannelsLast<S> y) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
         const Task task(tasks, i);
         for (int64_t t = task.first; t < task.last; ++t) {
-            const T* x = norm.x.at(task.image, t);
+            const S* x = norm.x.at(task.image, t);
             const T r = norm.scale(x);
             for_each_row<T>(0, tasks.channels, [&](int64_t c, int count) {
                 const Row<T> weight = load_row(norm.weight + c, count);
@@ -31,8 +31,8 @@ void forward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<T> y) {
 }
 
 // With n = x r and g = dy w: dx = r (g - n mean(g n)).
-template <typename T>
-void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dweight) {
+template <typename S, typename T>
+void backward_token(const Norm<S>& norm, const S* x, const S* dy, S* dx, T* dweight) {
     const T r = norm.scale(x);
     Row<T> products{};
     for_each_row<T>(0, norm.channels, [&](int64_t c, int count) {
@@ -49,8 +49,8 @@ void backward_token(const Norm<T>& norm, const T* x, const T* dy, T* dx, T* dwei
     });
 }
 
-template <typename T>
-void backward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<const T> dy, ChannelsLast<T> dx,
+template <typename S, typename T>
+void backward(const Tasks& tasks, const Norm<S>& norm, ChannelsLast<const S> dy, ChannelsLast<S> dx,
               T* dweight) {
 #pragma omp parallel for num_threads(tasks.threads) schedule(static) if (tasks.threads > 1)
     for (int64_t i = 0; i < tasks.number(); ++i) {
@@ -65,18 +65,20 @@ void backward(const Tasks& tasks, const Norm<T>& norm, ChannelsLast<const T> dy,
 
 }  // namespace
 
-#define MMDEFOCUS_RMS_NORM(T, SUFFIX)                                                     \
-    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const T* x, \
-                                              const int64_t* xs, const T* weight, T* y,   \
-                                              const int64_t* ys) {                        \
-        forward<T>(*tasks, {{x, xs}, weight, tasks->channels, T(eps)}, {y, ys});          \
-    }                                                                                     \
-    extern "C" void rms_norm_backward_##SUFFIX(                                           \
-        const Tasks* tasks, double eps, const T* x, const int64_t* xs, const T* weight,   \
-        const T* dy, const int64_t* dys, T* dx, const int64_t* dxs, T* dweight) {         \
-        const Norm<T> norm{{x, xs}, weight, tasks->channels, T(eps)};                     \
-        backward<T>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                         \
+#define MMDEFOCUS_RMS_NORM(S, SUFFIX)                                                         \
+    extern "C" void rms_norm_forward_##SUFFIX(const Tasks* tasks, double eps, const S* x,     \
+                                              const int64_t* xs, const Wide<S>* weight, S* y, \
+                                              const int64_t* ys) {                            \
+        const Norm<S> norm{{x, xs}, weight, tasks->channels, Wide<S>(eps)};                   \
+        forward<S>(*tasks, norm, {y, ys});                                                    \
+    }                                                                                         \
+    extern "C" void rms_norm_backward_##SUFFIX(                                               \
+        const Tasks* tasks, double eps, const S* x, const int64_t* xs, const Wide<S>* weight, \
+        const S* dy, const int64_t* dys, S* dx, const int64_t* dxs, Wide<S>* dweight) {       \
+        const Norm<S> norm{{x, xs}, weight, tasks->channels, Wide<S>(eps)};                   \
+        backward<S>(*tasks, norm, {dy, dys}, {dx, dxs}, dweight);                             \
     }
 
 MMDEFOCUS_RMS_NORM(float, float)
 MMDEFOCUS_RMS_NORM(double, double)
+MMDEFOCUS_RMS_NORM(BFloat16, bfloat16)
