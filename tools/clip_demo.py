@@ -1,18 +1,16 @@
 """CLIP in miniature: De-focus Mamba and a plain ViT learn scenes of digits from their captions.
 
-Runs the ordinary commands one after the other and shows each, so that any can be run alone. A step
-that was finished before is not run again; `--restart` begins anew. Results:
+Runs the ordinary commands and shows each, so that any can be run alone; the two models train at the
+same time, with a core each. A step that was finished before is not run again; `--restart` begins
+anew. All is written into the current folder. Results:
 `work_dirs/clip/summary.json` and `work_dirs/clip/captions.png`.
 """
 
 import json
-import os
 import shlex
-import shutil
-import subprocess
-import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,11 +19,12 @@ from mmengine.config import Config
 
 from mmdefocus.apis.zero_shot import ZeroShotClassifier
 from mmdefocus.engine.command import command
+from mmdefocus.engine.demo import add_restart, as_seen_here, begin, run_tools
 from mmdefocus.evaluation.captions import with_captions
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.files import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
+here = partial(as_seen_here, Path(__file__).resolve().parents[1])
 CONFIGS = {
     'De-focus Mamba': 'configs/clip/defocus-mamba-digits.py',
     'ViT': 'configs/clip/vit-digits.py',
@@ -38,58 +37,58 @@ ROWS, COLUMNS = 6, 2
 BEST = 5
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Adds what the command line may hold."""
-    parser.add_argument('--restart', action='store_true', help=f'delete {OUT} and begin anew')
-
-
-@command(add_arguments)
+@command(partial(add_restart, out=OUT))
 def main(args: Namespace) -> None:
     """Runs the steps that are missing and shows what came of them."""
-    os.chdir(ROOT)
-    if args.restart:
-        shutil.rmtree(OUT, ignore_errors=True)
-    configs = {name: Config.fromfile(path) for name, path in CONFIGS.items()}
+    begin(OUT, args.restart)
+    start = time.perf_counter()
+    configs = {name: Config.fromfile(here(path)) for name, path in CONFIGS.items()}
     first = next(iter(configs.values()))
     data = Path(first.test_dataloader.dataset.data_root)
-    begin = time.perf_counter()
-    run(shlex.split(first.data_preparation)[1:], data)
+    run({data: [here(shlex.split(first.data_preparation)[1])]})
+    checkpoints = {name: last_checkpoint(config) for name, config in configs.items()}
+    run(
+        {
+            checkpoints[name]: [here('tools/train.py'), here(path), '--resume']
+            for name, path in CONFIGS.items()
+        },
+        # their tensors are too small for two threads
+        environment={'OMP_NUM_THREADS': '1'},
+    )
     results = {}
-    for name, config in configs.items():
-        path, folder = CONFIGS[name], Path(config.work_dir)
-        checkpoint = folder / f'epoch_{config.train_cfg.max_epochs}.pth'
-        metrics = folder / 'metrics.json'
-        run(['tools/train.py', path, '--resume'], checkpoint)
-        run(['tools/test.py', path, str(checkpoint), '--out', str(metrics)], metrics)
+    for name, path in CONFIGS.items():
+        metrics = Path(configs[name].work_dir, 'metrics.json')
+        test = [here('tools/test.py'), here(path), str(checkpoints[name])]
+        run({metrics: [*test, '--out', str(metrics)]})
         results[name] = json.loads(metrics.read_text())
     draw(first, data)
-    write_json({**results, 'seconds': round(time.perf_counter() - begin, 1)}, SUMMARY_FILE)
+    write_json({**results, 'seconds': round(time.perf_counter() - start, 1)}, SUMMARY_FILE)
     report(results)
 
 
-def run(arguments: list[str], product: Path) -> None:
-    """Runs a command unless its product is there; exits where it fails."""
-    line = shlex.join(['python', *arguments])
-    if product.exists():
-        print(f'{product} is there, done before: {line}')
-        return
-    print(f'\n{line}', flush=True)
-    # Threads of OpenMP that wait in a loop take the cores from each other.
-    environment = {'GOMP_SPINCOUNT': '1000', **os.environ}
-    try:
-        code = subprocess.run([sys.executable, *arguments], env=environment).returncode
-    except KeyboardInterrupt:
-        sys.exit('stopped; the same command goes on from the last checkpoint')
-    if code:
-        sys.exit(f'the demo stops here, this command failed (exit code {code}): {line}')
+def last_checkpoint(config: Config) -> Path:
+    """Returns the file that a training writes at its end."""
+    return Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
+
+
+def run(steps: dict[Path, list[str]], environment: dict[str, str] | None = None) -> None:
+    """Runs at the same time the commands whose products are not there."""
+    missing = []
+    for product, arguments in steps.items():
+        line = shlex.join(['python', *arguments])
+        if product.exists():
+            print(f'{product} is there, done before: {line}')
+        else:
+            print(f'\n{line}', flush=True)
+            missing.append(arguments)
+    run_tools(*missing, environment=environment)
 
 
 def draw(config: Config, data: Path) -> None:
     """Draws held-out scenes with the captions that fit them best, out of all of them."""
     rows = json.loads((data / config.test_dataloader.dataset.ann_file).read_text())
     captions = sorted({row['caption'] for row in rows})
-    checkpoint = Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
-    classifier = ZeroShotClassifier(config, str(checkpoint), captions)
+    classifier = ZeroShotClassifier(config, str(last_checkpoint(config)), captions)
     pictures = []
     for row in rows[: ROWS * COLUMNS]:
         image, sample = classifier(data / row['image'])

@@ -7,13 +7,10 @@ written into the current folder.
 """
 
 import json
-import os
 import shlex
-import shutil
-import subprocess
 import sys
-import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +19,11 @@ import numpy as np
 from mmengine.config import Config
 
 from mmdefocus.engine.command import command
+from mmdefocus.engine.demo import add_restart, as_seen_here, begin, run_tools
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.files import write_json
 
-ROOT = Path(__file__).resolve().parents[1]
+here = partial(as_seen_here, Path(__file__).resolve().parents[1])
 CLASSIFIER = 'configs/digits/defocus-mamba-digits_cls.py'
 DETECTOR = 'configs/digits/dino_defocus-mamba-digits.py'
 OUT = Path('work_dirs/demo')
@@ -48,18 +46,10 @@ class Step(NamedTuple):
     environment: tuple[str, ...] = ()  # NAME=VALUE
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Adds what the command line may hold."""
-    parser.add_argument('--restart', action='store_true', help=f'delete {OUT} and begin anew')
-
-
-@command(add_arguments)
+@command(partial(add_restart, out=OUT))
 def main(args: Namespace) -> None:
     """Runs the steps that are missing and shows what came of them."""
-    if args.restart:
-        shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True, exist_ok=True)
-
+    begin(OUT, args.restart)
     console = make_console()
     classifier, detector = (Config.fromfile(here(path)) for path in (CLASSIFIER, DETECTOR))
     seconds = read_json(STEPS_FILE) if STEPS_FILE.exists() else {}
@@ -70,7 +60,8 @@ def main(args: Namespace) -> None:
             continue
         console.print(f'\n{step.name}', style='bold', highlight=False)
         console.print(f'  {line}', highlight=False, soft_wrap=True)
-        seconds[step.name] = run(step, line)
+        variables = dict(variable.split('=', 1) for variable in step.environment)
+        seconds[step.name] = run_tools(step.arguments, environment=variables)
         write_json(seconds, STEPS_FILE)
 
     summary = dict(
@@ -111,31 +102,9 @@ def plan(classifier: Config, detector: Config) -> list[Step]:
     return steps
 
 
-def here(path: str) -> str:
-    """Returns a file of the package as the current folder sees it, in a checkout `path` itself."""
-    file, folder = ROOT / path, Path.cwd()
-    return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
-
-
 def metrics_file(config: Config) -> Path:
     """Returns the file that the test of a config writes."""
     return Path(config.work_dir, 'metrics.json')
-
-
-def run(step: Step, line: str) -> float:
-    """Runs a step, shown as `line`, and returns its duration in seconds; exits where it fails."""
-    start = time.perf_counter()
-    # Threads of OpenMP that wait in a loop take the cores from each other on a machine that has
-    # other work to do, which can make training ten times slower.
-    variables = dict(variable.split('=', 1) for variable in step.environment)
-    environment = {'GOMP_SPINCOUNT': '1000', **os.environ, **variables}
-    try:
-        code = subprocess.run([sys.executable, *step.arguments], env=environment).returncode
-    except KeyboardInterrupt:
-        sys.exit('stopped; the same command goes on from the last checkpoint')
-    if code:
-        sys.exit(f'the demo stops here, this command failed (exit code {code}): {line}')
-    return round(time.perf_counter() - start, 1)
 
 
 def draw_detections(detector: Config) -> list[Path]:

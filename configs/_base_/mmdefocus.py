@@ -1,9 +1,6 @@
 # What the package adds to any OpenMMLab runtime. It goes beside a base of mmdet or mmpretrain that
 # brings its own runtime; `default_runtime.py` has both.
-custom_imports = dict(
-    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets', 'mmdefocus.evaluation'],
-    allow_failed_imports=False,
-)
+_base_ = './imports.py'
 
 # EpochSeedHook makes the random numbers of an epoch depend on the epoch alone. A training that is
 # resumed equals an unbroken one without it, too.

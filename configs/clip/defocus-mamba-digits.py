@@ -8,7 +8,7 @@ work_dir = 'work_dirs/clip/defocus-mamba'
 
 img_size = 48
 context_length = 16
-max_epochs = 10
+max_epochs = 6
 classes = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
 templates = ('a {}', 'the digit {}', 'a photo of the digit {}', 'a handwritten {}')
 
@@ -24,7 +24,7 @@ model = dict(
         patch_size=8,
     ),
     text_encoder=dict(
-        type='OpenCLIPText', width=128, num_heads=4, depth=2, context_length=context_length
+        type='OpenCLIPText', width=64, num_heads=4, depth=2, context_length=context_length
     ),
     embed_dims=128,
 )
@@ -48,7 +48,7 @@ train_dataloader = dict(
     dataset=dict(
         type='ImageTextShards',
         data_root='data/captioned_digits',
-        shards='train-{0000..0005}.tar',
+        shards='train-{0000..0023}.tar',
         pipeline=train_pipeline,
     ),
 )
@@ -74,19 +74,19 @@ test_evaluator = val_evaluator
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='DefocusOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1.5e-3, weight_decay=0.1, betas=(0.9, 0.98), fused=True),
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1, betas=(0.9, 0.98), fused=True),
     clip_grad=dict(max_norm=5.0),
 )
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=2, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=2, convert_to_iter_based=True),
+    dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=1, convert_to_iter_based=True),
 ]
-train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=max_epochs, val_interval=max_epochs)
 val_cfg = {}
 test_cfg = {}
 
 default_hooks = dict(
-    logger=dict(interval=60),
-    checkpoint=dict(interval=5, max_keep_ckpts=1, save_best=None),
+    logger=dict(interval=120),
+    checkpoint=dict(interval=2, max_keep_ckpts=1, save_best=None),
 )
 custom_hooks = [*_base_.custom_hooks, dict(type='ZeroShotHook'), dict(type='SampleOrderHook')]

@@ -79,28 +79,18 @@ test_pipeline = [
     ),
 ]
 dataset = dict(type='CocoByName', metainfo=dict(classes=classes), data_root=data_root)
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=0,
-    persistent_workers=False,
-    dataset=dict(
-        dataset,
-        ann_file='annotations/train.json',
-        data_prefix=dict(img='train/'),
-        pipeline=train_pipeline,
-    ),
+train_images = dict(
+    dataset,
+    ann_file='annotations/train.json',
+    data_prefix=dict(img='train/'),
+    pipeline=train_pipeline,
 )
-val_dataloader = dict(
-    batch_size=20,
-    num_workers=0,
-    persistent_workers=False,
-    dataset=dict(
-        dataset,
-        ann_file='annotations/val.json',
-        data_prefix=dict(img='val/'),
-        pipeline=test_pipeline,
-    ),
+val_images = dict(
+    dataset, ann_file='annotations/val.json', data_prefix=dict(img='val/'), pipeline=test_pipeline
 )
+loader = dict(num_workers=0, persistent_workers=False)
+train_dataloader = dict(loader, batch_size=4, dataset=train_images)
+val_dataloader = dict(loader, batch_size=20, dataset=val_images)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetricByName', ann_file=data_root + 'annotations/val.json')
 test_evaluator = dict(val_evaluator, outfile_prefix=work_dir + '/predictions')

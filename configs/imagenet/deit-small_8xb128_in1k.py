@@ -3,12 +3,8 @@
 _base_ = [
     'mmpretrain::deit/deit-small_4xb256_in1k.py',
     '../_base_/datasets/imagenet_1k.py',
+    '../_base_/imports.py',
 ]
-
-custom_imports = dict(
-    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
-    allow_failed_imports=False,
-)
 
 model = dict(backbone=dict(drop_path_rate=0.1))
 

@@ -2,11 +2,7 @@
 _base_ = [
     'mmpretrain::vision_transformer/vit-large-p16_64xb64_in1k-384px.py',
     '../_base_/datasets/imagenet_1k.py',
+    '../_base_/imports.py',
 ]
-
-custom_imports = dict(
-    imports=['mmdefocus.models', 'mmdefocus.engine', 'mmdefocus.datasets'],
-    allow_failed_imports=False,
-)
 custom_hooks = [dict(type='NonFiniteLossHook'), dict(type='EpochSeedHook')]
 randomness = dict(seed=0)

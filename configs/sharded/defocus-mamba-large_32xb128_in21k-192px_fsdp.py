@@ -1,12 +1,4 @@
-# Parameters, gradients and optimizer states are sharded, block by block, over all GPUs.
-_base_ = '../imagenet/defocus-mamba-large_32xb128_in21k-192px.py'
-
-runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='DefocusFSDPStrategy',
-    model_wrapper=dict(
-        type='MMFullyShardedDataParallel', use_orig_params=True, auto_wrap_policy='wrap_blocks'
-    ),
-    # One file, which every tool reads.
-    state_dict_cfg='full',
-)
+_base_ = [
+    '../imagenet/defocus-mamba-large_32xb128_in21k-192px.py',
+    '../_base_/strategies/fsdp.py',
+]

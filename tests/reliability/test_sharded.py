@@ -1,21 +1,15 @@
 """Sharded trainings on two processes of a CPU."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from trainings import PLAIN
 
 from mmdefocus.checkpoints.files import read_checkpoint
 
-FSDP = """
-runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='DefocusFSDPStrategy',
-    model_wrapper=dict(
-        type='MMFullyShardedDataParallel', use_orig_params=True, auto_wrap_policy='wrap_blocks'
-    ),
-    state_dict_cfg='full',
-)
-"""
+STRATEGIES = Path(__file__).parents[2] / 'configs' / '_base_' / 'strategies'
+FSDP = '\n' + (STRATEGIES / 'fsdp.py').read_text()
 
 
 def weights_of(path):
@@ -64,15 +58,9 @@ def test_what_cannot_be_resumed_is_refused_before_it_is_trained(
     assert logs.count('error: ') == 1 and message in logs
 
 
-DEEPSPEED = """
-runner_type = 'FlexibleRunner'
-strategy = dict(
-    type='DeepSpeedStrategy',
-    bf16=dict(enabled=True),
-    inputs_to_half=['inputs'],
-    gradient_clipping=5.0,
-    zero_optimization=dict(stage=2, overlap_comm=True, contiguous_gradients=True),
-)
+DEEPSPEED = (
+    (STRATEGIES / 'deepspeed.py').read_text()
+    + """
 optim_wrapper = dict(
     _delete_=True,
     type='DeepSpeedOptimWrapper',
@@ -80,6 +68,7 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.05),
 )
 """
+)
 
 
 def test_deepspeed_trains_and_its_weights_begin_another_training(

@@ -17,18 +17,12 @@ from mmdefocus.ops import (
 )
 from mmdefocus.ops.operator import Shape
 
+SIZES = dict(embed_dims=8, depth=1, intermediate_size=16)
 CLASSIFIER = dict(
     type='mmpretrain.ImageClassifier',
     backbone=dict(
         type='DefocusMamba',
-        arch=dict(
-            embed_dims=8,
-            depth=1,
-            intermediate_size=16,
-            state_size=2,
-            time_step_rank=3,
-            group_norm_size=16,
-        ),
+        arch=dict(SIZES, state_size=2, time_step_rank=3, group_norm_size=16),
         img_size=4,
         patch_size=2,
         out_type='cls_and_tokens',

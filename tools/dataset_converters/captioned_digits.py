@@ -24,7 +24,7 @@ from mmdefocus.utils.files import folder_beside
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('--out', type=Path, default=Path('data/captioned_digits'), metavar='DIR')
-    parser.add_argument('--num-train', type=at_least(2), default=6000, metavar='N')
+    parser.add_argument('--num-train', type=at_least(2), default=24_000, metavar='N')
     parser.add_argument('--num-val', type=at_least(2), default=800, metavar='N')
     parser.add_argument('--image-size', type=at_least(32), default=48, metavar='PIXELS')
     parser.add_argument('--seed', type=at_least(0), default=0)

@@ -14,45 +14,35 @@ data_preprocessor = dict(
     num_classes=10, mean=[125.31, 122.95, 113.87], std=[62.99, 62.09, 66.70], to_rgb=True
 )
 
+train_pipeline = [
+    dict(type='RandomCrop', crop_size=32, padding=4),
+    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='PackInputs'),
+]
+val_pipeline = [dict(type='PackInputs')]
+# The inferencers look for mmcv's loader by its name.
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(32, 32)),
+    dict(type='PackInputs'),
+]
+
+train_images = dict(classes=classes, data_root='data/cifar10/train')
+test_images = dict(classes=classes, data_root='data/cifar10/test')
 train_dataloader = dict(
     _base_.train_loader,
     batch_size=128,
     num_workers=0,
-    dataset=dict(
-        type='DecodedFolders',
-        data_root='data/cifar10/train',
-        classes=classes,
-        pipeline=[
-            dict(type='RandomCrop', crop_size=32, padding=4),
-            dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-            dict(type='PackInputs'),
-        ],
-    ),
+    dataset=dict(train_images, type='DecodedFolders', pipeline=train_pipeline),
 )
-# The inferencers look for mmcv's loader by its name.
-test_dataloader = dict(
+val_dataloader = dict(
     _base_.eval_loader,
     batch_size=250,
     num_workers=0,
-    dataset=dict(
-        type='FoldersByName',
-        data_root='data/cifar10/test',
-        classes=classes,
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(32, 32)),
-            dict(type='PackInputs'),
-        ],
-    ),
-)
-val_dataloader = dict(
-    test_dataloader,
-    dataset=dict(
-        type='DecodedFolders',
-        data_root='data/cifar10/test',
-        classes=classes,
-        pipeline=[dict(type='PackInputs')],
-    ),
+    dataset=dict(test_images, type='DecodedFolders', pipeline=val_pipeline),
 )
 val_evaluator = dict(type='Accuracy', topk=(1,))
+test_dataloader = dict(
+    val_dataloader, dataset=dict(test_images, type='FoldersByName', pipeline=test_pipeline)
+)
 test_evaluator = val_evaluator

@@ -3,10 +3,11 @@
 from importlib.util import find_spec
 
 from .load_image import LoadImage
-from .pairs import DecodeImage, PackPair, ResizeToSquare, TokenizeCaption
+from .pairs import CaptionFromLabel, DecodeImage, PackPair, ResizeToSquare, TokenizeCaption
 from .write_on_clutter import WriteOnClutter
 
 __all__ = [
+    'CaptionFromLabel',
     'DecodeImage',
     'LoadImage',
     'PackPair',

@@ -1,5 +1,7 @@
 """Transforms of pairs of an image and its caption."""
 
+from collections.abc import Sequence
+
 import mmcv
 import numpy as np
 import torch
@@ -51,6 +53,41 @@ class ResizeToSquare(BaseTransform):
         if results['img'].shape[:2] != (self.size, self.size):
             results['img'] = mmcv.imresize(results['img'], (self.size, self.size))
         results['img_shape'] = results['img'].shape[:2]
+        return results
+
+
+@TRANSFORMS.register_module()
+class CaptionFromLabel(BaseTransform):
+    """Writes a caption for an image of a class, with a template drawn at random.
+
+    Args:
+        classes: Names of the classes, in the order of the labels.
+        templates: Captions with `{}` for the name.
+
+    Raises:
+        InputError: If there are no templates, or one lacks `{}`.
+    """
+
+    def __init__(self, classes: Sequence[str], templates: Sequence[str]) -> None:
+        if not templates or not all('{}' in template for template in templates):
+            raise InputError(
+                f'templates: expected {{}} for the name of the class in each, got {list(templates)}'
+            )
+        self.classes = tuple(classes)
+        self.templates = tuple(templates)
+
+    def transform(self, results: dict) -> dict:
+        """Adds `caption`.
+
+        Raises:
+            InputError: If `gt_label` is the number of no class.
+        """
+        label = int(results['gt_label'])
+        if not 0 <= label < len(self.classes):
+            path, count = results.get('img_path'), len(self.classes)
+            raise InputError(f'{path}: expected a label below {count}, got {label}')
+        template = self.templates[np.random.randint(len(self.templates))]
+        results['caption'] = template.format(self.classes[label])
         return results
 
 

@@ -73,6 +73,16 @@ def attend_block(
 
 
 @triton.jit
+def place(log_decay, H, K, BLOCK: tl.constexpr, wide: tl.constexpr):
+    """Returns image, head and tokens of a program, the rate over log 2 and the scale of logits."""
+    b = (tl.program_id(1) // H).to(tl.int64)
+    head = tl.program_id(1) % H
+    tokens = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    rate = tl.load(log_decay + head) * LOG2_E
+    return b, head, tokens, rate, 1 / tl.sqrt(tl.full((), K, wide))
+
+
+@triton.jit
 def attend(
     q, k, v, log_decay, y, log_sums, H, L, K, V,
     q_b, q_h, q_l, q_d, k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d, y_b, y_h, y_l, y_d,
@@ -81,13 +91,8 @@ def attend(
 ):  # fmt: skip
     """A block of queries against all keys that they see."""
     wide = log_sums.dtype.element_ty
-    rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    d = tl.arange(0, BLOCK_K)
-    e = tl.arange(0, BLOCK_V)
-    b = (tl.program_id(1) // H).to(tl.int64)
-    head = tl.program_id(1) % H
-    rate = tl.load(log_decay + head) * LOG2_E
-    scale = 1 / tl.sqrt(tl.full((), K, wide))
+    b, head, rows, rate, scale = place(log_decay, H, K, BLOCK, wide)
+    d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
     q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K, wide)
     top = tl.full((BLOCK,), float('-inf'), wide)
     total = tl.zeros((BLOCK,), wide)
@@ -145,13 +150,8 @@ def query_gradients(
 ):  # fmt: skip
     """A block of queries: dq, dy · y and the partial drates `(B, blocks, H)`."""
     wide = log_sums.dtype.element_ty
-    rows = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    d = tl.arange(0, BLOCK_K)
-    e = tl.arange(0, BLOCK_V)
-    b = (tl.program_id(1) // H).to(tl.int64)
-    head = tl.program_id(1) % H
-    rate = tl.load(log_decay + head) * LOG2_E
-    scale = 1 / tl.sqrt(tl.full((), K, wide))
+    b, head, rows, rate, scale = place(log_decay, H, K, BLOCK, wide)
+    d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
     q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K, wide)
     y_r = load_block(y + b * y_b + head * y_h, rows, e, y_l, y_d, L, V, wide)
     dy_r = load_block(dy + b * dy_b + head * dy_h, rows, e, dy_l, dy_d, L, V, wide)
@@ -188,13 +188,8 @@ def key_gradients(
 ):  # fmt: skip
     """A block of keys and values against all queries that see them."""
     wide = log_sums.dtype.element_ty
-    columns = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    d = tl.arange(0, BLOCK_K)
-    e = tl.arange(0, BLOCK_V)
-    b = (tl.program_id(1) // H).to(tl.int64)
-    head = tl.program_id(1) % H
-    rate = tl.load(log_decay + head) * LOG2_E
-    scale = 1 / tl.sqrt(tl.full((), K, wide))
+    b, head, columns, rate, scale = place(log_decay, H, K, BLOCK, wide)
+    d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
     k_c = load_block(k + b * k_b + head * k_h, columns, d, k_l, k_d, L, K, wide)
     v_c = load_block(v + b * v_b + head * v_h, columns, e, v_l, v_d, L, V, wide)
     dk_c = tl.zeros((BLOCK, BLOCK_K), wide)

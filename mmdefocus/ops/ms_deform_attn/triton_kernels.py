@@ -29,6 +29,13 @@ def read(value, start, column, row, width, height, S, H, C, c, inside):
 
 
 @triton.jit
+def size_of(shapes, level):
+    """Returns height and width of a level in pixels."""
+    at = shapes + 2 * level
+    return tl.load(at).to(tl.int32), tl.load(at + 1).to(tl.int32)
+
+
+@triton.jit
 def point_at(locations, weights, point, inside, width, height):
     """Returns the weight of a point of each query, and its pixel and fraction in x and in y."""
     weight = tl.load(weights + point, inside, 0)
@@ -53,8 +60,7 @@ def attend(
     sums = tl.zeros((BLOCK_Q, BLOCK_C), wide)
     start = 0
     for level in range(N):
-        height = tl.load(shapes + 2 * level).to(tl.int32)
-        width = tl.load(shapes + 2 * level + 1).to(tl.int32)
+        height, width = size_of(shapes, level)
         for p in range(P):
             point = (rows * N + level) * P + p
             weight, column, x, row, y = point_at(locations, weights, point, q < Q, width, height)
@@ -87,8 +93,7 @@ def point_gradients(
     start = 0
     first_cell = (b * H + h) * CELLS
     for level in range(N):
-        height = tl.load(shapes + 2 * level).to(tl.int32)
-        width = tl.load(shapes + 2 * level + 1).to(tl.int32)
+        height, width = size_of(shapes, level)
         for p in range(P):
             point = (rows * N + level) * P + p
             weight, column, x, row, y = point_at(locations, weights, point, q < Q, width, height)

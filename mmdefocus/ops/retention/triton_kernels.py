@@ -12,6 +12,13 @@ LOG2_E = tl.constexpr(1.4426950408889634)
 
 
 @triton.jit
+def head_of(log_decay, H):
+    """Returns image and head of a program, and the rate of its decay over log 2."""
+    head = tl.program_id(2) % H
+    return (tl.program_id(2) // H).to(tl.int64), head, tl.load(log_decay + head) * LOG2_E
+
+
+@triton.jit
 def carry_states(
     k, v, log_decay, states, H, L, K, V, chunks,
     k_b, k_h, k_l, k_d, v_b, v_h, v_l, v_d,
@@ -26,9 +33,7 @@ def carry_states(
     d = tl.program_id(0) * BLOCK_K + tl.arange(0, BLOCK_K)
     e = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
     i = tl.arange(0, CHUNK)
-    b = (tl.program_id(2) // H).to(tl.int64)
-    head = tl.program_id(2) % H
-    rate = tl.load(log_decay + head) * LOG2_E
+    b, head, rate = head_of(log_decay, H)
     k += b * k_b + head * k_h + d[:, None] * k_d
     v += b * v_b + head * v_h + e[None, :] * v_d
     states += (b * H + head) * chunks * K * V + d[:, None] * V + e[None, :]
@@ -58,12 +63,10 @@ def mix_chunks(
     """
     wide = states.dtype.element_ty
     chunk = tl.program_id(0)
-    e = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
     i = tl.arange(0, CHUNK)
     t = chunk * CHUNK + i
-    b = (tl.program_id(2) // H).to(tl.int64)
-    head = tl.program_id(2) % H
-    rate = tl.load(log_decay + head) * LOG2_E
+    e = tl.program_id(1) * BLOCK_V + tl.arange(0, BLOCK_V)
+    b, head, rate = head_of(log_decay, H)
     q += b * q_b + head * q_h + t[:, None] * q_l
     k += b * k_b + head * k_h + t[None, :] * k_l
     v += b * v_b + head * v_h + t[:, None] * v_l + e[None, :] * v_d
@@ -103,14 +106,12 @@ def query_key_gradients(
     The gradient of the decay is linear in q kᵀ and in the state: each block adds its share.
     """
     wide = states.dtype.element_ty
+    b, head, rate = head_of(log_decay, H)
     chunk = tl.program_id(0)
     d = tl.program_id(1) * BLOCK_K + tl.arange(0, BLOCK_K)
     i = tl.arange(0, CHUNK)
     t = chunk * CHUNK + i
-    b = (tl.program_id(2) // H).to(tl.int64)
-    head = tl.program_id(2) % H
     in_chunk = (t < L)[:, None] & (d < K)[None, :]
-    rate = tl.load(log_decay + head) * LOG2_E
     v += b * v_b + head * v_h + t[None, :] * v_l
     dy += b * dy_b + head * dy_h + t[:, None] * dy_l
     states += ((b * H + head) * chunks + chunk) * K * V + d[None, :] * V

@@ -4,31 +4,22 @@ import pytest
 import torch
 from scipy import stats
 
-from mmdefocus.analysis.focus.study import (
-    LayerNumbers,
-    Run,
-    across_runs,
-    as_markdown,
-    correlation,
-    correlation_within,
-    overall,
-    settings_of,
-)
+from mmdefocus.analysis.focus import study
 
 
 def make_run(setting, seed, accuracy, *layers, name='tokens'):
     """A run with one number; `layers` holds the values of each layer for its images."""
-    return Run(
+    return study.Run(
         setting,
         seed,
         accuracy,
-        [LayerNumbers(i, {name: torch.tensor(x)}) for i, x in enumerate(layers, start=1)],
+        [study.LayerNumbers(i, {name: torch.tensor(x)}) for i, x in enumerate(layers, start=1)],
     )
 
 
 def test_runs_go_by_their_setting():
     runs = [make_run('a', 0, 50.0), make_run('b', 0, 60.0), make_run('a', 1, 70.0)]
-    found = settings_of(runs)
+    found = study.settings_of(runs)
     assert {name: [run.accuracy for run in group] for name, group in found.items()} == {
         'a': [50.0, 70.0],
         'b': [60.0],
@@ -37,13 +28,13 @@ def test_runs_go_by_their_setting():
 
 def test_a_setting_has_a_value_for_each_run_which_is_its_mean_over_images():
     runs = [make_run('a', 0, 50.0, [1.0, 3.0]), make_run('a', 1, 50.0, [4.0, math.nan])]
-    (layer,) = across_runs(runs)
+    (layer,) = study.across_runs(runs)
     torch.testing.assert_close(layer.numbers['tokens'], torch.tensor([2.0, 4.0]).double())
 
 
 def test_the_overall_number_is_a_mean_over_images_and_layers():
-    assert overall(make_run('a', 0, 50.0, [1.0, 3.0], [5.0, 7.0]), 'tokens') == 4
-    assert math.isnan(overall(make_run('a', 0, 50.0, [1.0]), 'others'))
+    assert study.overall(make_run('a', 0, 50.0, [1.0, 3.0], [5.0, 7.0]), 'tokens') == 4
+    assert math.isnan(study.overall(make_run('a', 0, 50.0, [1.0]), 'others'))
 
 
 def test_the_correlation_over_all_runs_is_pearsons():
@@ -53,11 +44,11 @@ def test_the_correlation_over_all_runs_is_pearsons():
         make_run(f'setting {i % 4}', i, (50 + x + y).item(), [x.item()])
         for i, (x, y) in enumerate(zip(numbers, noise, strict=True))
     ]
-    found = correlation(runs, 'tokens')
+    found = study.correlation(runs, 'tokens')
     expected = stats.pearsonr([run.accuracy for run in runs], numbers).statistic
     assert found.value == pytest.approx(expected, abs=1e-6)
     assert -1 <= found.low < found.value < found.high <= 1
-    assert correlation(runs, 'tokens') == found  # the bootstrap is the same each time
+    assert study.correlation(runs, 'tokens') == found  # the bootstrap is the same each time
 
 
 def test_the_interval_is_that_of_settings_not_of_runs():
@@ -71,7 +62,7 @@ def test_the_interval_is_that_of_settings_not_of_runs():
             for seed in range(seeds)
         ]
 
-    few, many = (correlation(runs(seeds), 'tokens') for seeds in (2, 20))
+    few, many = (study.correlation(runs(seeds), 'tokens') for seeds in (2, 20))
     assert many == pytest.approx(few)
 
 
@@ -81,22 +72,22 @@ def test_among_seeds_the_means_of_settings_do_not_count():
         for setting, mean in (('a', 10.0), ('b', 50.0), ('c', 70.0))
         for seed in range(3)
     ]
-    assert correlation(runs, 'tokens').value == pytest.approx(-1)
+    assert study.correlation(runs, 'tokens').value == pytest.approx(-1)
     opposed = [run._replace(accuracy=run.accuracy - 2 * run.seed) for run in runs]
-    assert correlation(opposed, 'tokens').value < -0.9
-    assert correlation_within(opposed, 'tokens').value == pytest.approx(1)
+    assert study.correlation(opposed, 'tokens').value < -0.9
+    assert study.correlation_within(opposed, 'tokens').value == pytest.approx(1)
 
 
 def test_the_interval_among_seeds_is_fishers():
     generator = torch.Generator().manual_seed(0)
     values = torch.randn(30, 2, generator=generator, dtype=torch.float64)
     runs = [make_run('a', seed, x.item(), [y.item()]) for seed, (x, y) in enumerate(values)]
-    found = correlation_within(runs, 'tokens')
+    found = study.correlation_within(runs, 'tokens')
     expected = stats.pearsonr(*values.T).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx(tuple(expected), abs=1e-5)
 
 
-@pytest.mark.parametrize('of', [correlation, correlation_within])
+@pytest.mark.parametrize('of', [study.correlation, study.correlation_within])
 def test_too_few_runs_have_no_interval(of):
     one = [make_run('a', 0, 50.0, [1.0]), make_run('a', 1, 50.0, [1.0])]
     assert str(of(one, 'tokens')) == 'not known'
@@ -110,7 +101,7 @@ def test_tables_have_means_and_deviations():
         make_run('with', 1, 63.0, [3.0], [20.0]),
         make_run('without', 0, 50.0, [7.0]),
     ]
-    text = as_markdown(runs, ['tokens'])
+    text = study.as_markdown(runs, ['tokens'])
     assert '| with | 2 | 62 ± 1.4 |' in text
     assert '| tokens | layer 1 | layer 2 |' in text
     assert '| with | 2 ± 1.4 | 20 ± 0 |' in text

@@ -26,6 +26,12 @@ def counted(scope, dataset, model):
     return part.contents
 
 
+def counted_boxes(kind, folder, classes, files):
+    """Returns what a training would read of a dataset of boxes."""
+    dataset = {'type': kind, 'metainfo': {'classes': classes}, 'data_root': str(folder), **files}
+    return counted('mmdet', dataset, {'bbox_head': {'num_classes': len(classes)}})
+
+
 @pytest.fixture
 def count_voc(tmp_path):
     """Counts two pictures in VOC's format, with a cat and a dog on each, and a mouse on one."""
@@ -39,14 +45,8 @@ def count_voc(tmp_path):
         (tmp_path / f'Annotations/{number}.xml').write_text(XML.format(objects=objects))
 
     def count(classes):
-        dataset = {
-            'type': 'XMLDataset',
-            'metainfo': {'classes': classes},
-            'data_root': str(tmp_path),
-            'ann_file': 'train.txt',
-            'data_prefix': {'sub_data_root': ''},
-        }
-        return counted('mmdet', dataset, {'bbox_head': {'num_classes': len(classes)}})
+        files = {'ann_file': 'train.txt', 'data_prefix': {'sub_data_root': ''}}
+        return counted_boxes('XMLDataset', tmp_path, classes, files)
 
     return count
 
@@ -96,15 +96,9 @@ def test_categories_in_another_order_than_the_classes_are_refused(tmp_path):
         'categories': [{'id': 1, 'name': 'dog'}, {'id': 2, 'name': 'cat'}],
     }
     (tmp_path / 'truth.json').write_text(json.dumps(content))
-    dataset = {
-        'type': 'Objects365V1Dataset',
-        'metainfo': {'classes': CLASSES},
-        'data_root': str(tmp_path),
-        'ann_file': 'truth.json',
-        'data_prefix': {'img': ''},
-    }
+    files = {'ann_file': 'truth.json', 'data_prefix': {'img': ''}}
     with pytest.raises(InputError, match=r"in the order of .*truth.json, 'dog', 'cat', and named"):
-        counted('mmdet', dataset, {'bbox_head': {'num_classes': 2}})
+        counted_boxes('Objects365V1Dataset', tmp_path, CLASSES, files)
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,14 @@
 import pytest
 import torch
 
-from mmdefocus.models.layers import (
-    Filter,
-    LearnableDecay,
-    LearnableRotary,
-    head_decay_rates,
-    pair_frequencies,
-    rotary_frequencies,
-)
+from mmdefocus.models import layers
 from mmdefocus.ops import retention
 
-CHANNELS, PAIRS = rotary_frequencies(4), pair_frequencies(2).expand(3, -1)
+CHANNELS, PAIRS = layers.rotary_frequencies(4), layers.pair_frequencies(2).expand(3, -1)
 
 
 def test_rates_are_negative_for_every_value_of_the_parameter():
-    decay = LearnableDecay(torch.rand(3, 4) + 0.1)
+    decay = layers.LearnableDecay(torch.rand(3, 4) + 0.1)
     with torch.no_grad():
         decay.A_log.copy_(torch.linspace(-30, 30, 12).reshape(3, 4))
     assert (decay() < 0).all()
@@ -23,23 +16,23 @@ def test_rates_are_negative_for_every_value_of_the_parameter():
 
 def test_rates_start_at_the_given_values():
     rates = torch.rand(5) + 0.1
-    torch.testing.assert_close(LearnableDecay(rates)(), -rates)
+    torch.testing.assert_close(layers.LearnableDecay(rates)(), -rates)
 
 
 def test_frequencies_fall_from_nearly_one_to_zero():
-    freqs = rotary_frequencies(16)
+    freqs = layers.rotary_frequencies(16)
     torch.testing.assert_close(freqs[0].item(), (100 ** (-1 / 16) - 0.01) / 0.99)
     assert (freqs.diff() < 0).all() and freqs[-1].abs() < 1e-7
 
 
 def test_frequencies_of_pairs_fall_from_one_in_equal_ratios():
-    freqs = pair_frequencies(4)
+    freqs = layers.pair_frequencies(4)
     torch.testing.assert_close(freqs, torch.tensor([1.0, 0.1, 0.01, 0.001]))
 
 
 def test_decays_of_the_last_heads_are_exact():
     """1 - 2^(-5 - h) itself would round to 1 in float32."""
-    rates = head_decay_rates(32).double()
+    rates = layers.head_decay_rates(32).double()
     torch.testing.assert_close(rates[-1], torch.tensor(2.0**-36, dtype=torch.float64))
     assert (rates.diff() < 0).all()
 
@@ -47,8 +40,11 @@ def test_decays_of_the_last_heads_are_exact():
 @pytest.mark.parametrize(
     ('plain', 'stretched'),
     [
-        (LearnableRotary(CHANNELS), LearnableRotary(CHANNELS, scale=4.0)),
-        (LearnableRotary(PAIRS, paired=True), LearnableRotary(PAIRS, scale=4.0, paired=True)),
+        (layers.LearnableRotary(CHANNELS), layers.LearnableRotary(CHANNELS, scale=4.0)),
+        (
+            layers.LearnableRotary(PAIRS, paired=True),
+            layers.LearnableRotary(PAIRS, scale=4.0, paired=True),
+        ),
     ],
     ids=['channels', 'pairs'],
 )
@@ -58,7 +54,7 @@ def test_scale_divides_the_positions(plain, stretched):
 
 
 def test_products_of_turned_pairs_depend_on_the_distance_alone():
-    rotary = LearnableRotary(torch.rand(2, 3), paired=True).double()
+    rotary = layers.LearnableRotary(torch.rand(2, 3), paired=True).double()
     q, k = torch.randn(2, 2, 1, 6, dtype=torch.float64)
     products = rotary(q.expand(1, 2, 8, 6)) @ rotary(k.expand(1, 2, 8, 6)).mT
     for distance in range(8):
@@ -67,7 +63,7 @@ def test_products_of_turned_pairs_depend_on_the_distance_alone():
 
 
 def test_heads_turn_apart():
-    rotary = LearnableRotary(torch.tensor([[0.0], [torch.pi / 2]]), paired=True)
+    rotary = layers.LearnableRotary(torch.tensor([[0.0], [torch.pi / 2]]), paired=True)
     x = torch.tensor([1.0, 0.0]).expand(1, 2, 2, 2)
     expected = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]])
     torch.testing.assert_close(rotary(x)[0], expected)
@@ -75,8 +71,8 @@ def test_heads_turn_apart():
 
 def test_one_filter_has_the_frequency_response_of_eq_7():
     rate, centre, length = 0.02, 0.08, 600
-    decay = LearnableDecay(torch.tensor([rate])).double()
-    rotary = LearnableRotary(torch.tensor([[centre]]).double(), paired=True)
+    decay = layers.LearnableDecay(torch.tensor([rate])).double()
+    rotary = layers.LearnableRotary(torch.tensor([[centre]]).double(), paired=True)
     omega = torch.linspace(-0.2, 0.2, 41, dtype=torch.float64)
     waves = torch.exp(1j * omega * torch.arange(length).unsqueeze(-1))  # (L, 41)
 
@@ -98,19 +94,19 @@ def test_one_filter_has_the_frequency_response_of_eq_7():
 
 
 def test_a_learnable_filter_learns_both_parts():
-    filter = Filter('learnable', 'learnable')
+    filter = layers.Filter('learnable', 'learnable')
     assert filter.make_decay(torch.ones(2)).A_log.requires_grad
     assert filter.make_rotary(CHANNELS).freq.requires_grad
 
 
 def test_a_fixed_filter_gets_no_gradient():
-    filter = Filter('fixed', 'fixed')
+    filter = layers.Filter('fixed', 'fixed')
     assert not filter.make_decay(torch.ones(2)).A_log.requires_grad
     assert not filter.make_rotary(CHANNELS).freq.requires_grad
 
 
 def test_a_filter_that_is_off_has_no_parts():
-    filter = Filter('none', 'none')
+    filter = layers.Filter('none', 'none')
     assert filter.make_decay(torch.ones(2)) is None
     assert filter.make_rotary(CHANNELS) is None
 
@@ -126,4 +122,4 @@ def test_a_filter_that_is_off_has_no_parts():
 )
 def test_bad_settings_of_a_filter_are_named(setting, message):
     with pytest.raises(ValueError, match=message):
-        Filter(**setting)
+        layers.Filter(**setting)

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+
+from mmdefocus.datasets.transforms import CaptionFromLabel
+from mmdefocus.utils.errors import InputError
+
+
+def test_captions_have_the_name_of_the_class_in_templates_of_all_kinds():
+    write = CaptionFromLabel(['cat', 'dog'], ['a {}', 'the {}'])
+    np.random.seed(0)
+    found = {write.transform({'gt_label': 1})['caption'] for _ in range(20)}
+    assert found == {'a dog', 'the dog'}
+
+
+@pytest.mark.parametrize('templates', [[], ['a {}', 'a photo']])
+def test_templates_without_a_place_for_the_name_are_refused(templates):
+    with pytest.raises(InputError, match=r'templates: expected \{\}'):
+        CaptionFromLabel(['cat', 'dog'], templates)
+
+
+@pytest.mark.parametrize('label', [-1, 2])
+def test_label_of_no_class_is_refused(label):
+    with pytest.raises(InputError, match=f'expected a label below 2, got {label}'):
+        CaptionFromLabel(['cat', 'dog'], ['a {}']).transform({'gt_label': label})
