@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from mmengine.dist import all_reduce, master_only
 from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH as Batch
 from mmengine.runner import Runner
 from torch import nn
 
@@ -52,9 +53,7 @@ class AuxHeadHook(Hook):
         if has_epochs(runner):
             self._set_weight(runner, runner.epoch, runner.max_epochs)
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | tuple | list | None = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Batch = None) -> None:
         if not has_epochs(runner):
             self._set_weight(runner, runner.iter, runner.max_iters)
 
@@ -68,11 +67,7 @@ class AuxHeadHook(Hook):
         self._counts = torch.zeros(3)
 
     def after_val_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | tuple | list | None = None,
-        outputs: list | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Batch = None, outputs: list | None = None
     ) -> None:
         for sample in outputs or ():
             if 'aux_pred_label' in sample:

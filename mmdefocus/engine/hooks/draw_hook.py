@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH as Batch
 from mmengine.runner import Runner
 
 from ...datasets.transforms import LoadImage
@@ -39,11 +40,7 @@ class DrawHook(Hook):
         self.out_dir.mkdir(parents=True, exist_ok=True)
 
     def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | tuple | list | None = None,
-        outputs: list | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Batch = None, outputs: list | None = None
     ) -> None:
         """Draws the images of a batch."""
         classes = tuple((runner.test_loop.dataloader.dataset.metainfo or {}).get('classes') or ())

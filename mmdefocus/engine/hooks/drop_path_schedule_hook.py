@@ -1,6 +1,7 @@
 """The drop path rate rises during training (Section 4.2)."""
 
 from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH as Batch
 from mmengine.runner import Runner
 
 from mmdefocus.registry import HOOKS
@@ -51,9 +52,7 @@ class DropPathScheduleHook(Hook):
         if self.by_epoch and has_epochs(runner):
             self._set_rate(runner, runner.epoch, runner.max_epochs)
 
-    def before_train_iter(
-        self, runner: Runner, batch_idx: int, data_batch: dict | tuple | list | None = None
-    ) -> None:
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Batch = None) -> None:
         if not (self.by_epoch and has_epochs(runner)):
             self._set_rate(runner, runner.iter, runner.max_iters)
 

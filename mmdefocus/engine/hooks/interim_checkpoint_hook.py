@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.hooks.hook import DATA_BATCH as Batch
 from mmengine.runner import Runner
 from torch import distributed
 
@@ -54,11 +55,7 @@ class InterimCheckpointHook(Hook):
             self._group = distributed.new_group(backend='gloo', timeout=timeout_of(runner.cfg))
 
     def after_train_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | tuple | list | None = None,
-        outputs: dict | None = None,
+        self, runner: Runner, batch_idx: int, data_batch: Batch = None, outputs: dict | None = None
     ) -> None:
         """Saves or stops, if it is time to.
 
