@@ -14,14 +14,25 @@ release = version = __version__
 
 # The source folder is the repository, so that links work on the site as they do in the files.
 root_doc = 'docs/index'
-include_patterns = ['*.md', 'docs/**.md', 'configs/**/README.md', 'mmdefocus/**/README.md']
+include_patterns = [
+    '*.md',
+    'docs/**.md',
+    'docs/notebooks/*.ipynb',
+    'configs/**/README.md',
+    'mmdefocus/**/README.md',
+]
 exclude_patterns = ['.*', 'build', 'data', 'docs/_build', 'work_dirs']
 extensions = [
-    'myst_parser',
+    'myst_nb',  # with myst_parser, and the notebooks
     'sphinx.ext.autodoc',
     'sphinx.ext.napoleon',
     'sphinx.ext.viewcode',
 ]
+nb_execution_mode = 'force'  # what they show comes from this run
+nb_execution_in_temp = True
+nb_output_stderr = 'remove'
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # seconds a cell, on a busy machine
 myst_enable_extensions = ['dollarmath']
 myst_fence_as_directive = ['math']
 myst_heading_anchors = 3

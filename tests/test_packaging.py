@@ -44,6 +44,7 @@ def test_metadata_names_version_license_and_requirements(package):
         'docs',
         'mmcv',
         'onnx',
+        'demo',
         'stream',
         'tests',
     }

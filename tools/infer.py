@@ -13,14 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from mmdefocus.apis.inference import Predictor, build_predictor
+from mmdefocus.apis import Inferencer, Predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_model, config_of
-from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
-from mmdefocus.utils.files import replacing, write_json
+from mmdefocus.utils.files import write_json
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -39,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def predict(images: list[Path], predictor: Predictor, out: Path, console: Console) -> list[dict]:
+def predict(images: list[Path], args: Namespace, inferencer: Inferencer, console: Console) -> list:
     """Predicts and draws one image after the other.
 
     Returns:
@@ -49,7 +48,9 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
     try:
         for path in track(images, 'images', console=console):
             try:
-                done.append(predict_one(path, predictor, out))
+                done += inferencer(
+                    path, out_dir=args.out / 'pictures', pred_score_thr=args.score_thr
+                )
             # One file, whatever is wrong with it, does not stop the others.
             except Exception as error:
                 full = isinstance(error, OSError) and error.errno in DISK_IS_FULL
@@ -63,22 +64,8 @@ def predict(images: list[Path], predictor: Predictor, out: Path, console: Consol
                 console.print(f'error: {message}', highlight=False, markup=False, soft_wrap=True)
                 failed.append({'image': str(path), 'error': message})
     finally:
-        write_json({'predictions': done, 'failed': failed}, out / 'predictions.json')
+        write_json({'predictions': done, 'failed': failed}, args.out / 'predictions.json')
     return failed
-
-
-def predict_one(path: Path, predictor: Predictor, out: Path) -> dict:
-    """Predicts and draws one image; returns its path, size and predictions."""
-    image, sample = predictor(path)
-    height, width = image.shape[:2]
-    with replacing(out / 'pictures' / picture_name(path.name)) as picture:
-        predictor.draw(image, sample, picture)
-    return {
-        'image': str(path),
-        'width': width,
-        'height': height,
-        **predictor.describe(sample),
-    }
 
 
 @command(add_arguments)
@@ -86,10 +73,9 @@ def main(args: Namespace) -> int:
     """Predicts all images; returns 1 if one of them could not be read."""
     images = images_of(args.images)
     with config_of(args, 'model', 'test_dataloader') as cfg:
-        predictor = build_predictor(cfg, args.checkpoint, args.device)
-    predictor.score_threshold = args.score_thr
+        inferencer = Inferencer(cfg, args.checkpoint, args.device)
     args.out.mkdir(parents=True, exist_ok=True)
-    failed = predict(images, predictor, args.out, make_console(stderr=True))
+    failed = predict(images, args, inferencer, make_console(stderr=True))
     print(f'{len(images) - len(failed)} of {len(images)} images: {args.out}/predictions.json')
     return 1 if failed else 0
 

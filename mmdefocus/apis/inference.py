@@ -64,11 +64,21 @@ class Predictor(ABC):
         """
         if not path.is_file():
             raise InputError(f'{path}: no regular file')
-        loaded = self.loader({'img_path': str(path), 'img_id': 0})
-        image = loaded['img']
-        return image, pseudo_collate([self.pipeline(loaded)])
+        image = self.loader({'img_path': str(path)})['img']
+        return image, pseudo_collate([self.prepare(image, str(path))])
+
+    def prepare(self, image: np.ndarray, name: str) -> dict[str, Any]:
+        """Returns a sample as the pipeline makes it of an image, BGR `(H, W, 3)`."""
+        pixels = image.astype(np.float32) if self.loader.to_float32 else image
+        shape = image.shape[:2]
+        given = {'img_path': name, 'img_id': 0, 'img': pixels}
+        return self.pipeline({**given, 'img_shape': shape, 'ori_shape': shape})
 
     @torch.inference_mode()
+    def predict(self, batch: Mapping[str, Any]) -> list[BaseDataElement]:
+        """Returns what the model predicts of each image of a batch, on the CPU."""
+        return [sample.cpu() for sample in self.model.test_step(batch)]
+
     def __call__(self, path: Path) -> tuple[np.ndarray, BaseDataElement]:
         """Returns the image, BGR `(H, W, 3)`, and what the model predicts of it.
 
@@ -76,8 +86,8 @@ class Predictor(ABC):
             InputError: If the file holds no whole image.
         """
         image, batch = self.load(path)
-        (sample,) = self.model.test_step(batch)
-        return image, sample.cpu()
+        (sample,) = self.predict(batch)
+        return image, sample
 
     @abstractmethod
     def describe(self, sample: BaseDataElement) -> dict[str, Any]:

@@ -12,12 +12,13 @@ from urllib.request import urlopen
 
 from ..utils.errors import InputError
 from ..utils.files import replacing
+from .hub import hub_address
 
 TIMEOUT = 30  # seconds without an answer
 CHUNK = 2**20  # bytes
 MEBIBYTE = 2**20
 REMOTE = re.compile(
-    r'(https?|(\S+:)?(s3|petrel)|pavi|modelzoo|torchvision|open-?mmlab|mmcls)://', re.IGNORECASE
+    r'(https?|hf|(\S+:)?(s3|petrel)|pavi|modelzoo|torchvision|open-?mmlab|mmcls)://', re.IGNORECASE
 )
 HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.\w+\Z')
 FRAGMENT = re.compile(r'sha256=([0-9a-fA-F]{64})\Z')
@@ -32,9 +33,10 @@ def local_file(path: str | Path) -> Path:
     """Returns the local file of a path; that of an address is fetched, if it is not there yet.
 
     Args:
-        path: A path, an address of http or https, or a name that MMEngine has an address for, such
-            as torchvision://resnet50. The hash in a name such as model-1a2b3c4d.pth is compared,
-            and so is a whole one behind the address: `https://…/model.pth#sha256=…`.
+        path: A path, an address of http or https, a file on a hub (see `hub_address`), or a name
+            that MMEngine has an address for, such as torchvision://resnet50. The hash in a name
+            such as model-1a2b3c4d.pth is compared, and so is a whole one behind the address:
+            `https://…/model.pth#sha256=…`.
 
     Raises:
         InputError: If the file cannot be fetched, or has another hash.
@@ -81,11 +83,13 @@ def cache_folder() -> Path:
 
 
 def _address(path: str) -> str:
-    """Returns the address that MMEngine knows for a name such as torchvision://resnet50."""
+    """Returns the address of http or https behind a path or a name."""
     scheme, _, name = path.partition('://')
     scheme = scheme.lower()
     if scheme in ('http', 'https'):
         return f'{scheme}://{name}'
+    if scheme == 'hf':
+        return hub_address(path)
     from mmengine.runner import checkpoint as mmengine
 
     tables = {

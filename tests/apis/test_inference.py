@@ -7,44 +7,7 @@ import torch
 from mmengine.config import Config
 
 from mmdefocus.apis import Classifier, build_predictor
-from mmdefocus.models.build import build_model
 from mmdefocus.utils.errors import InputError
-
-pytest.importorskip('mmpretrain')
-
-ARCH = dict(embed_dims=16, depth=1, intermediate_size=32, time_step_rank=2, group_norm_size=16)
-CONFIG = dict(
-    default_scope='mmpretrain',
-    model=dict(
-        type='ImageClassifier',
-        backbone=dict(
-            type='DefocusMamba', arch=ARCH, img_size=16, patch_size=8, out_type='cls_and_tokens'
-        ),
-        head=dict(type='DefocusClsHead', num_classes=3, in_channels=16),
-    ),
-    data_preprocessor=dict(num_classes=3, mean=[127.5] * 3, std=[64.0] * 3, to_rgb=True),
-    test_dataloader=dict(
-        dataset=dict(
-            type='CustomDataset',
-            pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
-        )
-    ),
-)
-
-
-@pytest.fixture
-def make_predictor(tmp_path):
-    """Builds a predictor; the arguments are further keys of the dataset, and the checkpoint's."""
-
-    def make(meta=None, **dataset):
-        cfg = Config(CONFIG)
-        cfg.test_dataloader.dataset.update(dataset)
-        torch.manual_seed(0)
-        weights = build_model(cfg).state_dict()
-        torch.save({'state_dict': weights, 'meta': meta or {}}, tmp_path / 'weights.pth')
-        return build_predictor(cfg, str(tmp_path / 'weights.pth'), 'cpu')
-
-    return make
 
 
 def test_scores_of_a_classifier_are_those_of_its_model(make_predictor, tmp_path):
@@ -84,4 +47,4 @@ def test_pipeline_without_a_loader_is_refused(make_predictor):
 
 def test_config_of_another_scope_is_refused():
     with pytest.raises(InputError, match="mmdet or mmpretrain, got 'mmengine'"):
-        build_predictor(Config(dict(CONFIG, default_scope='mmengine')), 'weights.pth')
+        build_predictor(Config(dict(default_scope='mmengine')), 'weights.pth')

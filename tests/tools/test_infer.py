@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmdefocus.apis.inference import Classifier
+from mmdefocus.apis import Classifier, Inferencer
 
 
 def run(workshop, *arguments):
@@ -58,6 +58,15 @@ def test_detector_predicts_as_the_inferencer_of_mmdet(workshop, detector):
         values = torch.tensor([box[column] for box in found['boxes']])
         torch.testing.assert_close(values, torch.tensor(expected[key]), rtol=1e-4, atol=1e-3)
     assert all(box['name'] == str(box['label']) for box in found['boxes'])
+
+
+def test_boxes_do_not_depend_on_the_other_images_of_a_batch(detector):
+    inferencer = Inferencer(detector.config, detector.checkpoint, 'cpu')
+    single = inferencer(detector.data / 'images')
+    batched = inferencer(detector.data / 'images', batch_size=5)
+    for one, other in zip(single, batched, strict=True):
+        boxes = [torch.tensor([box['bbox'] for box in found['boxes']]) for found in (one, other)]
+        torch.testing.assert_close(*boxes, rtol=1e-4, atol=1e-3)
 
 
 def test_each_image_of_a_folder_is_drawn_in_its_own_format(workshop, detector):
@@ -140,14 +149,14 @@ def test_only_regular_files_are_read(workshop, trained):
 
 
 def test_whatever_is_wrong_with_a_file_does_not_stop_the_others(workshop, trained, monkeypatch):
-    predict = Classifier.__call__
+    prepare = Classifier.prepare
 
-    def fail(predictor, path):
-        if path.name == '1.png':
+    def fail(predictor, image, name):
+        if name.endswith('1.png'):
             raise MemoryError('too large')
-        return predict(predictor, path)
+        return prepare(predictor, image, name)
 
-    monkeypatch.setattr(Classifier, '__call__', fail)
+    monkeypatch.setattr(Classifier, 'prepare', fail)
     message = workshop.error(
         'infer', workshop.data / 'dark', workshop.config(), trained, '--out', 'out'
     )

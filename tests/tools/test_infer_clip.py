@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from mmdefocus.apis import Inferencer
+
 pytest.importorskip('open_clip')
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / 'tools'
@@ -62,6 +64,16 @@ def test_all_labels_have_a_probability_the_best_first(clip, capsys):
     assert {row['label'] for row in rows} == {'a digit three', 'a seven', 'nothing'}
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1)
     assert 'a digit three' in written.err and f'{100 * scores[0]:.2f} %' in written.err
+
+
+def test_the_inferencer_gives_the_same_probabilities(clip, capsys):
+    labels = ('a digit three', 'a seven')
+    infer(clip, *labels)
+    rows = json.loads(capsys.readouterr().out)['labels']
+    inferencer = Inferencer(clip.config, clip.checkpoint, 'cpu', labels=labels)
+    (found,) = inferencer(clip.image, out_dir=clip.folder / 'pictures')
+    assert found['labels'] == rows
+    assert (clip.folder / 'pictures' / '00000.png').is_file()
 
 
 @pytest.mark.parametrize(

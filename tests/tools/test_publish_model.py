@@ -1,8 +1,11 @@
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 import torch
+import yaml
 
+from mmdefocus.apis import Inferencer
 from mmdefocus.checkpoints.files import read_checkpoint
 
 
@@ -78,4 +81,72 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
         ((trained, 'new/a.txt'), 'OUT: expected a name that ends in .pth, got new/a.txt'),
     ):
         assert workshop.error('publish_model', *arguments) == message
+    assert not (workshop.path / 'new').exists()
+
+
+@pytest.fixture
+def hub_folder(workshop, trained):
+    """A folder that is ready for a hub, with the config that it was made from."""
+    pretrained = "model['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='/a/b.pth')\n"
+    config = workshop.config(f"{pretrained}load_from = '/c/d.pth'\nwork_dir = '/e'\n")
+    workshop.run('publish_model', trained, 'hub/tiny', '--hub', config)
+    return SimpleNamespace(path=workshop.path / 'hub' / 'tiny', config=config)
+
+
+def test_folder_for_a_hub_has_card_config_and_weights(hub_folder):
+    assert {path.name for path in hub_folder.path.iterdir()} == {
+        *('README.md', 'config.py', 'model.safetensors')
+    }
+    card = (hub_folder.path / 'README.md').read_text()
+    header = yaml.safe_load(card.split('---')[1])
+    assert header['pipeline_tag'] == 'image-classification'
+    assert header['library_name'] == 'mmdefocus' and 'DefocusMamba' in header['tags']
+    assert '2 classes: dark, light.' in card
+
+
+def test_the_card_of_a_hub_folder_is_one_for_its_library(hub_folder):
+    hub = pytest.importorskip('huggingface_hub')
+    card = hub.ModelCard.load(hub_folder.path / 'README.md')
+    assert card.data.library_name == 'mmdefocus' and card.data.pipeline_tag
+
+
+def test_the_config_of_a_hub_folder_names_no_file_of_a_training(hub_folder):
+    text = (hub_folder.path / 'config.py').read_text()
+    assert 'DefocusMamba' in text and '.pth' not in text and 'work_dir' not in text
+
+
+def test_a_hub_folder_predicts_from_where_it_is_and_from_a_hub(
+    workshop, trained, hub_folder, site, monkeypatch
+):
+    image = workshop.data / 'dark' / '0.png'
+    config = str(hub_folder.path / 'config.py')
+    monkeypatch.setenv('HF_ENDPOINT', site.address)
+    (site.folder / 'org' / 'tiny' / 'resolve').mkdir(parents=True)
+    (site.folder / 'org' / 'tiny' / 'resolve' / 'main').symlink_to(hub_folder.path)
+    weights = (trained, hub_folder.path / 'model.safetensors', 'hf://org/tiny/model.safetensors')
+    found = [Inferencer(config, path, 'cpu')(image) for path in weights]
+    assert found[0] == found[1] == found[2]
+
+
+def test_training_starts_from_a_hub(workshop, hub_folder, site, monkeypatch):
+    monkeypatch.setenv('HF_ENDPOINT', site.address)
+    (site.folder / 'org' / 'tiny' / 'resolve').mkdir(parents=True)
+    (site.folder / 'org' / 'tiny' / 'resolve' / 'v1').symlink_to(hub_folder.path)
+    rate_0 = "optim_wrapper['optimizer']['lr'] = 0.0\n"
+    source = "load_from = 'hf://org/tiny@v1/model.safetensors'\n"
+    config = workshop.config(f'{rate_0}{source}train_cfg = dict(max_epochs=1)\n')
+    workshop.run('train', config, '--work-dir', 'run')
+    began = read_checkpoint(hub_folder.path / 'model.safetensors')['state_dict']
+    ended = read_checkpoint('run/epoch_1.pth')['state_dict']
+    assert all(torch.equal(weight, ended[name]) for name, weight in began.items())
+
+
+def test_a_folder_for_a_hub_is_new_and_its_config_fits(workshop, trained, detector):
+    (workshop.path / 'there').mkdir()
+    config = workshop.config()
+    assert workshop.error('publish_model', trained, 'there', '--hub', config) == (
+        'OUT: expected a new folder, there exists'
+    )
+    found = workshop.error('publish_model', trained, 'new', '--hub', detector.config)
+    assert 'does not fit DefocusDINO' in found
     assert not (workshop.path / 'new').exists()

@@ -61,19 +61,32 @@ class LoadImage(LoadImageFromFile):
             raise InputError(f'{path}: no such image; make the dataset again') from error
         except OSError as error:
             raise InputError(f'{path}: cannot be read: {error.strerror}') from error
-        if not data:
-            raise InputError(_broken(path, data))
-        try:
-            image = self._decode(data)
-        # Each decoder has errors of its own.
-        except Exception as error:
-            raise InputError(_broken(path, data, f': {error}')) from error
-        if image is None:
-            raise InputError(_broken(path, data))
+        image = self.decode(data, path)
         _check_size(path, image, results)
         results['img'] = image.astype(np.float32) if self.to_float32 else image
         results['img_shape'] = results['ori_shape'] = image.shape[:2]
         return results
+
+    def decode(self, data: bytes, name: str) -> np.ndarray:
+        """Returns the image that a file holds, `(H, W, 3)`.
+
+        Args:
+            data: What the file holds.
+            name: What to call the file.
+
+        Raises:
+            InputError: If it is no whole image.
+        """
+        if not data:
+            raise InputError(_broken(name, data))
+        try:
+            image = self._decode(data)
+        # Each decoder has errors of its own.
+        except Exception as error:
+            raise InputError(_broken(name, data, f': {error}')) from error
+        if image is None:
+            raise InputError(_broken(name, data))
+        return image
 
     def _decode(self, data: bytes) -> np.ndarray | None:
         plain = self.color_type == 'color' and self.imdecode_backend == 'cv2'

@@ -1,0 +1,133 @@
+"""One class for predictions, used as the inferencers of mmdet and mmpretrain are."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.structures import BaseDataElement
+
+from ..evaluation.drawing import picture_name
+from ..utils.errors import InputError, one_line
+from ..utils.files import replacing
+from .images import NamedImage, Source, read_images
+from .inference import Predictor, build_predictor
+from .zero_shot import ZeroShotClassifier
+
+
+class Inferencer:
+    """Classifies images, finds objects in them, or tells which labels fit them.
+
+    Args:
+        model: A config, or the file of one: of mmpretrain, of mmdet, or of a `DefocusCLIP`.
+        weights: A `.pth` or `.safetensors` file, or an address of one.
+        device: Where to compute; by default as MMEngine chooses.
+        labels: Of a `DefocusCLIP`, which needs them: at least two texts.
+        templates: Of a `DefocusCLIP`: captions with `{}` for the label, or 'imagenet' for the 80 of
+            CLIP.
+
+    Attributes:
+        predictor: A `Classifier`, `Detector` or `ZeroShotClassifier`.
+
+    Raises:
+        InputError: If the config cannot be read, the weights do not fit it, or labels are missing
+            or superfluous.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Config,
+        weights: str | Path,
+        device: str | None = None,
+        *,
+        labels: Sequence[str] | None = None,
+        templates: Sequence[str] | str = ('{}',),
+    ) -> None:
+        cfg = model if isinstance(model, Config) else _read_config(Path(model))
+        self.predictor: Predictor
+        if labels is not None:
+            self.predictor = ZeroShotClassifier(cfg, str(weights), labels, templates, device)
+        elif cfg.model.type == 'DefocusCLIP':
+            raise InputError('labels: expected at least two texts for a DefocusCLIP, got None')
+        else:
+            self.predictor = build_predictor(cfg, str(weights), device)
+
+    def __call__(
+        self,
+        inputs: Source | Sequence[Source],
+        batch_size: int = 1,
+        *,
+        out_dir: str | Path | None = None,
+        pred_score_thr: float = Predictor.score_threshold,
+        return_datasamples: bool = False,
+    ) -> list[dict[str, Any]] | list[BaseDataElement]:
+        """Predicts images.
+
+        Images share a batch if the pipeline makes them equal in size. None is padded for the sake
+        of another one, so that predictions do not depend on `batch_size`.
+
+        Args:
+            inputs: One or several of: the path of an image or of a folder of images, an address of
+                http or https, an array, BGR `(H, W, 3)` or grey `(H, W)`, or an image of Pillow.
+            batch_size: How many images are read before they are predicted, at least 1.
+            out_dir: Pictures of what was found are written here.
+            pred_score_thr: Boxes of a lower score are not drawn; the result has them all.
+            return_datasamples: Whether to return the data samples of the model.
+
+        Returns:
+            A dict for each image, with `image`, its name; `width` and `height` in pixels; and what
+            `describe` of the predictor returns: `classes`, `boxes` or `labels`, the best first.
+
+        Raises:
+            InputError: Names the input that cannot be read.
+        """
+        if batch_size < 1:
+            raise InputError(f'batch_size: expected at least 1, got {batch_size}')
+        self.predictor.score_threshold = pred_score_thr
+        samples, results, used = [], [], set[str]()
+        for image, sample in self._predictions(inputs, batch_size):
+            height, width = image.pixels.shape[:2]
+            found = self.predictor.describe(sample)
+            results.append({'image': image.name, 'width': width, 'height': height, **found})
+            samples.append(sample)
+            if out_dir is not None:
+                name = _unused(picture_name(image.file_name), used)
+                with replacing(Path(out_dir) / name) as picture:
+                    self.predictor.draw(image.pixels, sample, picture)
+        return samples if return_datasamples else results
+
+    def _predictions(
+        self, inputs: Source | Sequence[Source], batch_size: int
+    ) -> Iterator[tuple[NamedImage, BaseDataElement]]:
+        """Yields the images in their order, with what is predicted of them."""
+        images = read_images(inputs, self.predictor.loader)
+        while chunk := list(islice(images, batch_size)):
+            ready = [self.predictor.prepare(image.pixels, image.name) for image in chunk]
+            shapes = [tuple(sample['inputs'].shape) for sample in ready]
+            found: dict[int, BaseDataElement] = {}
+            for shape in dict.fromkeys(shapes):
+                places = [place for place, other in enumerate(shapes) if other == shape]
+                batch = pseudo_collate([ready[place] for place in places])
+                found.update(zip(places, self.predictor.predict(batch), strict=True))
+            yield from ((image, found[place]) for place, image in enumerate(chunk))
+
+
+def _read_config(path: Path) -> Config:
+    if not path.is_file():
+        raise InputError(f'config {path}: no such file')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program
+        raise InputError(f'config {path}: {one_line(error)}') from error
+
+
+def _unused(name: str, used: set[str]) -> str:
+    """Returns a name that no other picture has, which may be that of an image elsewhere."""
+    path, number = Path(name), 1
+    while name in used:
+        number += 1
+        name = f'{path.stem}-{number}{path.suffix}'
+    used.add(name)
+    return name

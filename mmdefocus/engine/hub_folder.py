@@ -1,0 +1,139 @@
+"""A folder in the layout of a repository on the Hugging Face hub: card, config and weights."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.runner.checkpoint import load_state_dict
+
+from ..checkpoints.checks import checked_load, is_pretrained
+from ..checkpoints.files import write_checkpoint
+from ..models.build import build_model
+from ..utils.errors import InputError
+from ..utils.files import folder_beside
+from ..version import __version__
+
+TASKS = {
+    'mmpretrain': ('image-classification', "found['classes']"),
+    'mmdet': ('object-detection', "found['boxes']"),
+}
+ZERO_SHOT = ('zero-shot-image-classification', "found['labels']")
+CARD = """\
+---
+library_name: mmdefocus
+pipeline_tag: {task}
+tags:
+- {backbone}
+- openmmlab
+- arxiv:2406.04342
+---
+
+# {name}
+
+{architecture} with the backbone {backbone}, {parameters:.2f}M parameters. It was trained with
+`mmdefocus` {version}, an implementation of De-focus Attention Networks
+([arXiv 2406.04342](https://arxiv.org/abs/2406.04342)) for OpenMMLab.
+
+- `model.safetensors`: the weights for inference.
+- `config.py`: the config of the training. It is a program: read it before you use it.
+{classes}
+```python
+from mmdefocus.apis import Inferencer
+
+inferencer = Inferencer('config.py', 'model.safetensors'{labels})
+(found,) = inferencer('image.jpg')
+print({result})
+```
+
+Once the folder is on the hub, a config starts from these weights with
+
+```python
+load_from = 'hf://ORG/NAME/model.safetensors'
+```
+"""
+
+
+def write_hub_folder(
+    cfg: Config, checkpoint: Mapping[str, Any], source: str, out: Path
+) -> list[Path]:
+    """Writes `README.md`, `config.py` and `model.safetensors`, all of them or nothing.
+
+    Args:
+        cfg: The config of the model, which the weights must fit.
+        checkpoint: What `inference_checkpoint` returns.
+        source: The path of the checkpoint, for messages.
+        out: A folder that does not exist.
+
+    Returns:
+        The paths of the files.
+
+    Raises:
+        InputError: If the weights do not fit, or the config is neither of mmdet nor of mmpretrain.
+    """
+    model = build_model(cfg)
+    with checked_load(model, source, 'nothing'):
+        load_state_dict(model, checkpoint['state_dict'])
+    card = model_card(cfg, checkpoint)
+    with folder_beside(out) as folder:
+        unfinished = folder / out.name
+        unfinished.mkdir()
+        (unfinished / 'README.md').write_text(card)
+        portable(cfg).dump(unfinished / 'config.py')
+        write_checkpoint(checkpoint, unfinished / 'model.safetensors')
+        os.replace(unfinished, out)
+    return sorted(out.iterdir())
+
+
+def model_card(cfg: Config, checkpoint: Mapping[str, Any]) -> str:
+    """Returns the model card, Markdown behind a header of YAML.
+
+    It says what config and checkpoint say. License, data and results are not among it.
+
+    Raises:
+        InputError: If the config is neither of mmdet nor of mmpretrain.
+    """
+    zero_shot = cfg.model.type == 'DefocusCLIP'
+    if not zero_shot and cfg.get('default_scope') not in TASKS:
+        raise InputError(
+            f'{cfg.filename}: expected default_scope mmdet or mmpretrain, got '
+            f'{cfg.get("default_scope")!r}'
+        )
+    task, result = ZERO_SHOT if zero_shot else TASKS[cfg.default_scope]
+    names = (checkpoint['meta'].get('dataset_meta') or {}).get('classes') or ()
+    backbone = cfg.model.vision_backbone if zero_shot else cfg.model.backbone
+    return CARD.format(
+        task=task,
+        result=result,
+        backbone=backbone.type,
+        architecture=cfg.model.type,
+        name=Path(cfg.filename).stem,
+        parameters=sum(weight.numel() for weight in checkpoint['state_dict'].values()) / 1e6,
+        version=__version__,
+        classes=f'- {len(names)} classes: {", ".join(names)}.\n' if names else '',
+        labels=", labels=['a cat', 'a dog']" if zero_shot else '',
+    )
+
+
+def portable(cfg: Config) -> Config:
+    """Returns a copy of a config that does not name the files of a training on this machine.
+
+    Left out are its work directory and the weights that it began with; the folders of data stay.
+    """
+    content = _without_pretrained(cfg.to_dict())
+    for key in ('work_dir', 'load_from', 'resume', 'launcher'):
+        content.pop(key, None)
+    return Config(content)
+
+
+def _without_pretrained(node: Any) -> Any:
+    if isinstance(node, list | tuple):
+        return type(node)(_without_pretrained(child) for child in node)
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: _without_pretrained(child)
+        for key, child in node.items()
+        if not (key == 'init_cfg' and isinstance(child, dict) and is_pretrained(child))
+    }

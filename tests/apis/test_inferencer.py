@@ -1,0 +1,127 @@
+"""The inferencer on images from everywhere, by a tiny classifier with random weights."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmdefocus.apis import Classifier, Inferencer, images
+from mmdefocus.utils.errors import InputError
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def inferencer(tiny):
+    return Inferencer(tiny.config, tiny.checkpoint, 'cpu')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with images of two sizes."""
+    folder = tmp_path / 'images'
+    folder.mkdir()
+    for number, size in enumerate((16, 24, 16, 24)):
+        image = np.roll(PIXELS, number, axis=0) if size == 16 else np.full((24, 24, 3), number)
+        cv2.imwrite(str(folder / f'{number}.png'), image)
+    return folder
+
+
+def scores(result):
+    return [entry['score'] for entry in result['classes']]
+
+
+def test_every_kind_of_input_is_predicted_alike(inferencer, site):
+    path = site.folder / 'a picture.png'
+    cv2.imwrite(str(path), PIXELS)
+    address = f'{site.address}/a%20picture.png'
+    rgb = Image.fromarray(PIXELS[..., ::-1])
+    found = inferencer([path, str(path), address, PIXELS, rgb, Image.open(path)])
+    assert [result['image'] for result in found] == [
+        *(str(path), str(path), address, 'array 4', 'image 5', str(path))
+    ]
+    assert all((result['width'], result['height']) == (16, 16) for result in found)
+    assert all(scores(result) == scores(found[0]) for result in found)
+
+
+def test_grey_arrays_and_images_of_more_bits_are_scaled(inferencer):
+    grey = PIXELS[..., 0]
+    deep = Image.fromarray((grey.astype(np.uint16) << 8) | 255)
+    alike = [grey, np.dstack([grey] * 3), Image.fromarray(grey), deep, np.asarray(deep)]
+    found = inferencer(alike)
+    assert all(scores(result) == scores(found[0]) for result in found)
+
+
+def test_predictions_do_not_depend_on_the_batch_size(inferencer, folder):
+    one, three = inferencer(folder), inferencer(folder, batch_size=3)
+    assert [result['image'] for result in three] == [str(folder / f'{i}.png') for i in range(4)]
+    for single, batched in zip(one, three, strict=True):
+        assert single['classes'][0]['label'] == batched['classes'][0]['label']
+        assert scores(single) == pytest.approx(scores(batched), rel=1e-5)
+
+
+def test_pictures_of_equal_names_do_not_overwrite_each_other(inferencer, folder, tmp_path):
+    inferencer([folder / '0.png', folder, PIXELS], out_dir=tmp_path / 'out')
+    written = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert written == {'0.png', '0-2.png', '1.png', '2.png', '3.png', 'array 3.png'}
+
+
+def test_data_samples_of_the_model_are_returned_on_demand(inferencer):
+    (sample,) = inferencer(PIXELS, return_datasamples=True)
+    (result,) = inferencer(PIXELS)
+    assert sample.pred_score.max().item() == scores(result)[0]
+
+
+@pytest.mark.parametrize(
+    ('source', 'message'),
+    [
+        ('nowhere.png', 'nowhere.png: no such file or folder'),
+        (np.zeros((4, 4, 4), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
+        (np.zeros((0, 4, 3), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
+        (np.full((4, 4), np.nan), r'array 1: expected uint8, uint16 or floats in \[0, 1\]'),
+        (b'bytes', 'input 1: expected a path, an address, an array .*, got bytes'),
+        ('http://127.0.0.1:1/a.png', 'http://127.0.0.1:1/a.png: cannot be fetched: '),
+    ],
+)
+def test_an_input_that_cannot_be_used_is_named_in_one_line(inferencer, source, message):
+    with pytest.raises(InputError, match=f'^{message}.*$'):
+        inferencer([source])
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('broken.png', 'broke off after 5 of 1000 bytes'),
+        ('absent.png', 'cannot be fetched: '),
+        ('page.html', 'not a whole image'),
+        ('large.png', 'larger than 0 MiB'),
+    ],
+)
+def test_an_address_without_an_image_is_named_in_one_line(
+    inferencer, site, monkeypatch, name, message
+):
+    (site.folder / 'page.html').write_text('no image')
+    (site.folder / 'large.png').write_bytes(bytes(1000))
+    monkeypatch.setattr(images, 'LARGEST_FILE', 999)
+    address = f'{site.address}/{name}'
+    with pytest.raises(InputError, match=f'{address}: {message}'):
+        inferencer(address)
+
+
+def test_a_config_may_be_a_file(tiny, tmp_path):
+    tiny.config.dump(tmp_path / 'config.py')
+    inferencer = Inferencer(tmp_path / 'config.py', tiny.checkpoint, 'cpu')
+    assert isinstance(inferencer.predictor, Classifier)
+    with pytest.raises(InputError, match=r'config nowhere\.py: no such file'):
+        Inferencer('nowhere.py', tiny.checkpoint)
+    (tmp_path / 'config.py').write_text('model = 1 +')
+    with pytest.raises(InputError, match=r'config .*config\.py: '):
+        Inferencer(tmp_path / 'config.py', tiny.checkpoint)
+
+
+def test_labels_belong_to_clip_alone(tiny):
+    with pytest.raises(InputError, match='expected a DefocusCLIP, got ImageClassifier'):
+        Inferencer(tiny.config, tiny.checkpoint, labels=['a', 'b'])
+    tiny.config.model.type = 'DefocusCLIP'
+    with pytest.raises(InputError, match='labels: expected at least two texts'):
+        Inferencer(tiny.config, tiny.checkpoint)

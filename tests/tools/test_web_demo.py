@@ -1,0 +1,56 @@
+"""The page of a model: what it shows, and the same through its server where gradio is installed."""
+
+import sys
+
+import pytest
+from PIL import Image
+
+from mmdefocus.apis import Inferencer
+
+
+@pytest.fixture
+def web_demo(load_tool):
+    return load_tool('web_demo')
+
+
+@pytest.fixture
+def inferencer(workshop, trained):
+    return Inferencer(workshop.config(), trained, 'cpu')
+
+
+def test_a_picture_of_a_classifier_has_classes_and_maps(web_demo, inferencer, workshop):
+    image = Image.open(workshop.data / 'dark' / '0.png')
+    seen = web_demo.look(inferencer, image, 0.3, 1)
+    assert {name for name, _, _ in seen.rows} == {'dark', 'light'}
+    assert sum(float(score) for _, score, _ in seen.rows) == pytest.approx(1, abs=0.01)
+    assert min(seen.picture.size) >= 224
+    assert 'receptive field' in seen.field.get_suptitle()
+    assert 'attention map' in seen.attention.get_suptitle()
+
+
+def test_a_picture_of_a_detector_has_boxes(web_demo, detector):
+    inferencer = Inferencer(detector.config, detector.checkpoint, 'cpu')
+    seen = web_demo.look(inferencer, Image.open(detector.data / 'images' / '1.jpg'), 0.0, 1)
+    assert seen.rows and all(len(box.split(', ')) == 4 for _, _, box in seen.rows)
+    assert seen.picture.size == (80, 96)
+
+
+def test_the_page_answers_through_its_server(web_demo, inferencer, workshop):
+    pytest.importorskip('gradio')
+    gradio_client = pytest.importorskip('gradio_client')
+    page = web_demo.build_page(inferencer, 'tiny')
+    _, address, _ = page.launch(server_name=web_demo.LOCAL, prevent_thread_lock=True, quiet=True)
+    try:
+        client = gradio_client.Client(address, verbose=False)
+        image = gradio_client.handle_file(str(workshop.data / 'light' / '0.png'))
+        _, table, field, attention = client.predict(image, 0.3, 1, api_name='/look')
+    finally:
+        page.close()
+    assert {row[0] for row in table['data']} == {'dark', 'light'}
+    assert field['plot'].startswith('data:image') and attention['plot'] != field['plot']
+
+
+def test_without_gradio_one_line_says_how_to_get_it(web_demo, workshop, trained, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'gradio', None)
+    found = workshop.error('web_demo', workshop.config(), trained, '--device', 'cpu')
+    assert found == "gradio is not installed; pip install 'mmdefocus[demo]'"
