@@ -20,7 +20,7 @@ for entry in "$@"; do
             constraints=$venv/constraints.txt
             mkdir -p "$venv"
             [[ $constraints -nt $pinned ]] || {
-                sed -E '/^(torch|torchvision|triton)==/d' $pinned
+                sed -E '/^(torch|torchvision|triton|sympy)==/d' $pinned
                 echo "torch==$torch"
             } >"$constraints"
         fi

@@ -22,6 +22,7 @@ def recurrent_selective_scan(
         return h, (h * C_t.unsqueeze(1)).sum(-1)
 
     first = u.new_zeros(u.shape[0], *A.shape) if state is None else state
-    final, y = scan(step, first, (u, delta, B, C), dim=2)
+    # along the first dimension, where every version of torch stacks y
+    final, y = scan(step, first, tuple(x.movedim(2, 0) for x in (u, delta, B, C)))
     y = y.movedim(0, 2)
     return y if state is None else (y, final)

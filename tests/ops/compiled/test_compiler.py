@@ -26,6 +26,14 @@ def compiler_that(tmp_path, monkeypatch):
     return install
 
 
+def dies_soon(pid: int) -> bool:
+    """A busy machine takes its time to end a process that was killed."""
+    deadline = time.monotonic() + 20
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not is_alive(pid)
+
+
 def is_alive(pid: int) -> bool:
     stat = Path(f'/proc/{pid}/stat')
     return stat.exists() and stat.read_text().rpartition(')')[2].split()[0] != 'Z'
@@ -68,7 +76,7 @@ def test_one_that_hangs_is_given_up_with_its_children(load, compiler_that, monke
     assert 'does not end and was given up' in reason and 'MMDEFOCUS_BUILD_TIMEOUT' in reason
     assert time.monotonic() - start < 20
     child = int(path.with_name(path.name + '.child').read_text())
-    assert not is_alive(child)
+    assert dies_soon(child)
 
 
 @pytest.mark.parametrize('seconds', ['soon', '0', '-1', 'nan'])
