@@ -16,5 +16,5 @@ model = dict(
         causal=False,
     )
 )
-# the best of 3e-4, 5e-4, 1e-3 and 1.5e-3
+# the best of 3e-4, 5e-4 and 1e-3
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
