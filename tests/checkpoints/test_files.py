@@ -141,8 +141,8 @@ def test_written_files_are_read_by_pytorch(tmp_path, checkpoint):
         torch.testing.assert_close(found, checkpoint, rtol=0, atol=0)
 
 
-def test_archive_without_checksums_says_how_to_get_them(tmp_path, monkeypatch):
-    monkeypatch.setattr(config.save, 'compute_crc32', False)  # as torch's set_crc32_options does
-    torch.save({'a': torch.ones(2)}, tmp_path / 'bare.pth')
+def test_archive_without_checksums_says_how_to_get_them(tmp_path):
+    with config.patch('save.compute_crc32', False):  # as torch's set_crc32_options does
+        torch.save({'a': torch.ones(2)}, tmp_path / 'bare.pth')
     with pytest.raises(InputError, match=r'bare\.pth .*set_crc32_options\(True\)'):
         read_checkpoint(tmp_path / 'bare.pth')
