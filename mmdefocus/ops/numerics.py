@@ -75,15 +75,15 @@ def empty_contiguous(x: Tensor) -> Tensor:
     return x.new_empty(x.shape)
 
 
-def empty_by_token(x: Tensor) -> Tensor:
+def empty_by_token(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Returns memory for a tensor such as `x` that goes token by token, as that of the mixers.
 
     `(B, D, L)` is `(B, L, D)` there and `(B, H, L, K)` is `(B, L, H, K)`. Weights, of fewer
-    dimensions, are contiguous.
+    dimensions, are contiguous. Without a dtype it is that of `x`.
     """
     match x.shape:
         case (batch, channels, length):
-            return x.new_empty(batch, length, channels).mT
+            return x.new_empty(batch, length, channels, dtype=dtype).mT
         case (batch, heads, length, width):
-            return x.new_empty(batch, length, heads, width).transpose(1, 2)
-    return x.new_empty(x.shape)
+            return x.new_empty(batch, length, heads, width, dtype=dtype).transpose(1, 2)
+    return x.new_empty(x.shape, dtype=dtype)

@@ -18,7 +18,7 @@ def fused_decayed_attention(
 ) -> Tensor:
     """See `decayed_attention`."""
     y, _ = _attention(q, k, v, log_decay, causal)
-    return y
+    return y.to(v.dtype)
 
 
 def _blocks(length: int) -> list[slice]:
@@ -90,7 +90,8 @@ def _prepare(
 def _outputs(
     q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool
 ) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(v), q.new_empty(*q.shape[:3], 1, dtype=wide_dtype(v.dtype))
+    dtype = wide_dtype(v.dtype)  # of y too: the backward multiplies its rounding by distances
+    return torch.empty_like(v, dtype=dtype), q.new_empty(*q.shape[:3], 1, dtype=dtype)
 
 
 @without_autocast

@@ -24,13 +24,14 @@ def triton_decayed_attention(
     """See `decayed_attention`."""
     dtype = wide_dtype(v.dtype)
     y, _ = _attention(q, k, v, log_decay.to(dtype).contiguous(), causal)
-    return y
+    return y.to(v.dtype)
 
 
 def _outputs(
     q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool
 ) -> tuple[Tensor, Tensor]:
-    return empty_by_token(v), log_decay.new_empty(q.shape[:3])
+    # the backward multiplies the rounding of y by distances
+    return empty_by_token(v, wide_dtype(v.dtype)), log_decay.new_empty(q.shape[:3])
 
 
 def _forward(
