@@ -55,6 +55,7 @@ def _backward(
     q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, causal: bool, *saved: Tensor
 ) -> tuple[Tensor, ...]:
     y, log_sums, dy = saved
+    dy = dy.to(v.dtype)  # what it was before the output was narrowed, and exact in fewer registers
     dq, dk, dv = (empty_by_token(x) for x in (q, k, v))
     along = torch.empty_like(log_sums)  # dy · y of each query
     tile = _tile(q, v, ELEMENTS_BACKWARD)
