@@ -27,7 +27,8 @@ data_preparation = 'python make_images.py'
 model = dict(_base_.model.to_dict(), _delete_=True)
 optim_wrapper = dict(_base_.optim_wrapper.to_dict(), _delete_=True)
 
-train_dataloader = dict(dataset=dict(data_root='{data}'))
+train_dataloader = dict(_base_.train_dataloader.to_dict(), _delete_=True)
+train_dataloader['dataset']['data_root'] = '{data}'
 train_cfg = dict(max_epochs=4)
 auto_scale_lr = dict(base_batch_size=6)
 
