@@ -64,15 +64,18 @@ def _locked_folder(path: Path) -> tuple[Path, int | None]:
     """Returns a new folder, and the lock that keeps `remove_unfinished` from it."""
     while True:
         folder = Path(mkdtemp(UNFINISHED, f'.{path.name}.', path.parent))
-        lock = _lock(folder)
+        lock = _lock(folder, wait=True)  # for one that takes it for a leftover
         if folder.exists():  # it may have been removed before it was locked
             return folder, lock
         if lock is not None:
             os.close(lock)
 
 
-def _lock(folder: Path) -> int | None:
-    """Locks a folder; returns the open folder, None if another process has it or none can."""
+def _lock(folder: Path, wait: bool = False) -> int | None:
+    """Locks a folder; returns the open folder, None if it is gone or cannot be locked.
+
+    A folder that another process has cannot be locked, unless it is waited for.
+    """
     if os.name != 'posix':
         return None
     import fcntl
@@ -82,7 +85,7 @@ def _lock(folder: Path) -> int | None:
     except FileNotFoundError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # locked, or on a file system without such locks
         os.close(descriptor)
         return None

@@ -1,5 +1,10 @@
+import fcntl
 import json
 import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
 
 import numpy as np
 import pytest
@@ -74,6 +79,30 @@ def test_folder_beside_is_gone_with_all_that_is_left_in_it(tmp_path):
 def test_json_holds_arrays_and_tensors_as_lists(tmp_path):
     write_json({'a': np.ones(2), 'b': torch.zeros(1)}, tmp_path / 'file.json')
     assert json.loads((tmp_path / 'file.json').read_text()) == {'a': [1.0, 1.0], 'b': [0.0]}
+
+
+def test_writer_waits_for_one_that_takes_its_new_folder_for_a_leftover(tmp_path, monkeypatch):
+    """The other locks the folder before its owner does, and removes it a moment later."""
+    removals = []
+
+    def take_away(folder, descriptor):
+        shutil.rmtree(folder)
+        os.close(descriptor)
+
+    def make_folder(*arguments):
+        folder = tempfile.mkdtemp(*arguments)
+        if not removals:
+            descriptor = os.open(folder, os.O_RDONLY)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            removals.append(threading.Timer(0.2, take_away, (folder, descriptor)))
+            removals[0].start()
+        return folder
+
+    monkeypatch.setattr('mmdefocus.utils.files.mkdtemp', make_folder)
+    with replacing(tmp_path / 'file.txt') as unfinished:
+        removals[0].join()
+        unfinished.write_text('whole')
+    assert names(tmp_path) == ['file.txt']
 
 
 def die_within(path, ready):
