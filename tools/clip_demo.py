@@ -1,9 +1,10 @@
-"""CLIP in miniature: De-focus Mamba and a plain ViT learn scenes of digits from their captions.
+"""CLIP in miniature: De-focus Mamba and a plain ViT learn pictures from their captions.
 
-Runs the ordinary commands and shows each, so that any can be run alone; the two models train at the
-same time, with a core each. A step that was finished before is not run again; `--restart` begins
-anew. All is written into the current folder. Results:
-`work_dirs/clip/summary.json` and `work_dirs/clip/captions.png`.
+First scenes of handwritten digits, then emoji. Runs the ordinary commands and shows each, so that
+any can be run alone; the two models train at the same time, with a core each. A step that was
+finished before is not run again; `--restart` begins anew. All is written into the current folder.
+Results: `work_dirs/clip/summary.json`, and the best captions in `work_dirs/clip/digits.png` and
+`work_dirs/clip/emoji.png`.
 """
 
 import json
@@ -26,12 +27,21 @@ from mmdefocus.utils.files import write_json
 
 here = partial(as_seen_here, Path(__file__).resolve().parents[1])
 CONFIGS = {
-    'De-focus Mamba': 'configs/clip/defocus-mamba-digits.py',
-    'ViT': 'configs/clip/vit-digits.py',
+    'digits': {
+        'De-focus Mamba': 'configs/clip/defocus-mamba-digits.py',
+        'ViT': 'configs/clip/vit-digits.py',
+    },
+    'emoji': {
+        'De-focus Mamba': 'configs/clip/defocus-mamba-emoji.py',
+        'ViT': 'configs/clip/vit-emoji.py',
+    },
+}
+TITLES = {
+    'digits': 'CLIP in miniature, on held-out scenes of handwritten digits, in percent',
+    'emoji': 'CLIP in miniature, on emoji that training neither showed nor named, in percent',
 }
 OUT = Path('work_dirs/clip')
 SUMMARY_FILE = OUT / 'summary.json'
-PICTURE_FILE = OUT / 'captions.png'
 
 ROWS, COLUMNS = 6, 2
 BEST = 5
@@ -42,28 +52,47 @@ def main(args: Namespace) -> None:
     """Runs the steps that are missing and shows what came of them."""
     begin(OUT, args.restart)
     start = time.perf_counter()
-    configs = {name: Config.fromfile(here(path)) for name, path in CONFIGS.items()}
+    summary: dict = {}
+    for subject, paths in CONFIGS.items():
+        configs = {name: Config.fromfile(here(path)) for name, path in paths.items()}
+        train(configs, paths)
+        summary[subject] = test(configs, paths)
+        draw(next(iter(configs.values())), OUT / f'{subject}.png')
+    minutes = (time.perf_counter() - start) / 60
+    write_json({**summary, 'minutes': round(minutes, 2)}, SUMMARY_FILE)
+    for subject, results in summary.items():
+        report(TITLES[subject], results)
+    print(f'summary: {SUMMARY_FILE}', f'pictures: {OUT}/*.png', f'{minutes:.1f} minutes', sep='\n')
+
+
+def train(configs: dict[str, Config], paths: dict[str, str]) -> None:
+    """Prepares the data, and trains the models at the same time."""
     first = next(iter(configs.values()))
-    data = Path(first.test_dataloader.dataset.data_root)
-    run({data: [here(shlex.split(first.data_preparation)[1])]})
-    checkpoints = {name: last_checkpoint(config) for name, config in configs.items()}
+    run({data_of(first): [here(shlex.split(first.data_preparation)[1])]})
     run(
         {
-            checkpoints[name]: [here('tools/train.py'), here(path), '--resume']
-            for name, path in CONFIGS.items()
+            last_checkpoint(configs[name]): [here('tools/train.py'), here(path), '--resume']
+            for name, path in paths.items()
         },
         # their tensors are too small for two threads
         environment={'OMP_NUM_THREADS': '1'},
     )
+
+
+def test(configs: dict[str, Config], paths: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Returns the metrics of each model."""
     results = {}
-    for name, path in CONFIGS.items():
+    for name, path in paths.items():
         metrics = Path(configs[name].work_dir, 'metrics.json')
-        test = [here('tools/test.py'), here(path), str(checkpoints[name])]
-        run({metrics: [*test, '--out', str(metrics)]})
+        arguments = [here('tools/test.py'), here(path), str(last_checkpoint(configs[name]))]
+        run({metrics: [*arguments, '--out', str(metrics)]})
         results[name] = json.loads(metrics.read_text())
-    draw(first, data)
-    write_json({**results, 'seconds': round(time.perf_counter() - start, 1)}, SUMMARY_FILE)
-    report(results)
+    return results
+
+
+def data_of(config: Config) -> Path:
+    """Returns the folder of the data."""
+    return Path(config.test_dataloader.dataset.data_root)
 
 
 def last_checkpoint(config: Config) -> Path:
@@ -84,8 +113,9 @@ def run(steps: dict[Path, list[str]], environment: dict[str, str] | None = None)
     run_tools(*missing, environment=environment)
 
 
-def draw(config: Config, data: Path) -> None:
-    """Draws held-out scenes with the captions that fit them best, out of all of them."""
+def draw(config: Config, out: Path) -> None:
+    """Draws held-out pictures with the captions that fit them best, out of all of them."""
+    data = data_of(config)
     rows = json.loads((data / config.test_dataloader.dataset.ann_file).read_text())
     captions = sorted({row['caption'] for row in rows})
     classifier = ZeroShotClassifier(config, str(last_checkpoint(config)), captions)
@@ -96,19 +126,17 @@ def draw(config: Config, data: Path) -> None:
         lines = [f'{100 * found["score"]:.0f} % {found["label"]}' for found in best]
         pictures.append(with_captions(image, [f'caption: {row["caption"]}', *lines]))
     strips = [np.hstack(pictures[i : i + COLUMNS]) for i in range(0, len(pictures), COLUMNS)]
-    if not cv2.imwrite(str(PICTURE_FILE), np.vstack(strips)):
-        raise OSError(f'cannot write {PICTURE_FILE}')
+    if not cv2.imwrite(str(out), np.vstack(strips)):
+        raise OSError(f'cannot write {out}')
 
 
-def report(results: dict[str, dict[str, float]]) -> None:
-    """Shows a table of the results, and where they are."""
-    title = 'CLIP in miniature, on held-out scenes of handwritten digits, in percent'
+def report(title: str, results: dict[str, dict[str, float]]) -> None:
+    """Shows a table of results."""
     table = make_table('metric', *results, title=title)
     for metric in next(iter(results.values())):
         table.add_row(metric, *(f'{metrics[metric]:.1f}' for metrics in results.values()))
     print()
     make_console().print(table)
-    print(f'summary: {SUMMARY_FILE}', f'picture: {PICTURE_FILE}', sep='\n')
 
 
 if __name__ == '__main__':

@@ -3,11 +3,10 @@
 Everything here is a pure function of its arguments; a random generator is always passed in.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from . import digits
+from .pairs.scenes import CaptionedScene
 
 NAMES = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
 TEMPLATES = (
@@ -23,20 +22,6 @@ ABOVE = ('a {} above a {}', 'a {} with a {} below it', 'from top to bottom {} an
 _TILT = 5  # degrees, either way
 _SINGLE = (0.6, 0.95)  # height of a digit, of the side of its place
 _PAIR = (0.8, 1.0)
-
-
-class CaptionedScene(NamedTuple):
-    """A scene with its caption.
-
-    Attributes:
-        image: BGR uint8 `(size, size, 3)`.
-        caption: What it shows.
-        labels: Its digits, in the order of the caption.
-    """
-
-    image: np.ndarray
-    caption: str
-    labels: tuple[int, ...]
 
 
 def compose_single(rng: np.random.Generator, scans: digits.Scans, size: int) -> CaptionedScene:

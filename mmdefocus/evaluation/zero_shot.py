@@ -32,8 +32,8 @@ class ZeroShotAccuracy(BaseMetric):
     embeds again in each evaluation.
 
     Args:
-        classes: Names of the classes, in the order of the labels, or 'imagenet' for those that
-            open_clip has for ImageNet-1K.
+        classes: Names of the classes, in the order of the labels; 'imagenet' for those that
+            open_clip has for ImageNet-1K; None for those of the data set.
         templates: Captions with `{}` for the name, or 'imagenet' for the 80 of CLIP.
         topk: Values of k.
         collect_device: As in MMEngine.
@@ -47,7 +47,7 @@ class ZeroShotAccuracy(BaseMetric):
 
     def __init__(
         self,
-        classes: Sequence[str] | str,
+        classes: Sequence[str] | str | None = None,
         templates: Sequence[str] | str = 'imagenet',
         topk: Sequence[int] = (1,),
         collect_device: str = 'cpu',
@@ -57,11 +57,9 @@ class ZeroShotAccuracy(BaseMetric):
         if isinstance(classes, str):
             check_choice('classes', classes, ('imagenet',))
             classes = open_clip().IMAGENET_CLASSNAMES
-        if len(classes) < 2:
-            raise ValueError(f'classes: expected at least 2, got {len(classes)}')
         for k in topk:
             check_positive('topk', k)
-        self.classes = tuple(classes)
+        self.classes = None if classes is None else _at_least_two(classes)
         self.templates = templates
         self.topk = tuple(topk)
         self.model: EmbedsClasses | None = None
@@ -80,7 +78,7 @@ class ZeroShotAccuracy(BaseMetric):
                 are passed over.
 
         Raises:
-            ValueError: If the metric has no model.
+            ValueError: If the metric has no model or no classes.
         """
         labelled = [sample for sample in data_samples if 'gt_label' in sample]
         if not labelled:
@@ -90,11 +88,18 @@ class ZeroShotAccuracy(BaseMetric):
                 'ZeroShotAccuracy: no model; add dict(type="ZeroShotHook") to custom_hooks'
             )
         if self.classifier is None:
-            self.classifier = self.model.embed_classes(self.classes, self.templates)
+            classes = self.classes or self._classes_of_data()
+            self.classifier = self.model.embed_classes(classes, self.templates)
         features = torch.stack([sample['image_features'] for sample in labelled])
         labels = torch.stack([torch.as_tensor(sample['gt_label']) for sample in labelled])
         scores = features @ self.classifier.to(features).T
         self.results += ranks(scores, labels.to(scores.device)).tolist()
+
+    def _classes_of_data(self) -> tuple[str, ...]:
+        classes = (self.dataset_meta or {}).get('classes')
+        if classes is None:
+            raise ValueError('ZeroShotAccuracy: the data set has no classes; give classes=[…]')
+        return _at_least_two(classes)
 
     def compute_metrics(self, results: list[int]) -> dict[str, float]:
         """Returns `top1` and so on, in percent.
@@ -106,6 +111,12 @@ class ZeroShotAccuracy(BaseMetric):
             raise ValueError('ZeroShotAccuracy: expected samples with gt_label, got none')
         found = torch.tensor(results)
         return {f'top{k}': 100 * (found < k).double().mean().item() for k in self.topk}
+
+
+def _at_least_two(classes: Sequence[str]) -> tuple[str, ...]:
+    if len(classes) < 2:
+        raise ValueError(f'classes: expected at least 2, got {len(classes)}')
+    return tuple(classes)
 
 
 @HOOKS.register_module()

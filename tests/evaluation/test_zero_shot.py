@@ -63,6 +63,23 @@ def test_metric_without_the_hook_says_so(metric):
         metric.process(None, samples([0], [0]))
 
 
+def test_classes_are_those_of_the_data_set_where_none_are_given():
+    metric = ZeroShotAccuracy(templates=['{}'])
+    metric.dataset_meta = {'classes': ['a', 'b', 'c', 'd']}
+    metric.attach(Model())
+    metric.process(None, samples([0, 1], [0, 2]))
+    assert metric.evaluate(2) == {'zero_shot/top1': 50.0}
+
+
+@pytest.mark.parametrize('meta', [None, {}])
+def test_data_set_without_classes_is_refused(meta):
+    metric = ZeroShotAccuracy()
+    metric.dataset_meta = meta
+    metric.attach(Model())
+    with pytest.raises(ValueError, match='the data set has no classes'):
+        metric.process(None, samples([0], [0]))
+
+
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match='classes: expected at least 2, got 1'):
         ZeroShotAccuracy(['a'])

@@ -6,19 +6,17 @@ their captions, and the label of those with one digit. Scans to train with and s
 with are those of `digits.py`. The same arguments give the same files.
 """
 
-import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from rich.progress import Progress
 
 from mmdefocus.datasets import digits
-from mmdefocus.datasets.captioned_digits import CaptionedScene, compose_pair, compose_single
-from mmdefocus.datasets.pairs.writing import write_list, write_shards
+from mmdefocus.datasets.captioned_digits import compose_pair, compose_single
+from mmdefocus.datasets.pairs.scenes import CaptionedScene, write_scenes
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import folder_beside
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,36 +34,22 @@ def compose(scans: digits.Scans, seed: tuple[int, ...], size: int) -> CaptionedS
     return (compose_pair if seed[-1] % 2 else compose_single)(rng, scans, size)
 
 
-def write_train(folder: Path, scenes: list[CaptionedScene]) -> None:
-    """Writes scenes as shards."""
-    write_shards(folder, 'train', [(scene.image, scene.caption) for scene in scenes])
-
-
-def write_val(folder: Path, scenes: list[CaptionedScene]) -> None:
-    """Writes scenes as files with a list; those of one digit have its label."""
-    labels = [scene.labels[0] if len(scene.labels) == 1 else None for scene in scenes]
-    write_list(folder, 'val', [(scene.image, scene.caption) for scene in scenes], labels)
-
-
 @command(add_arguments)
 def main(args: Namespace) -> None:
     """Writes the data set."""
-    if args.out.exists():
-        raise InputError(f'{args.out}: exists; remove it first')
-    with folder_beside(args.out) as beside, Progress() as progress:
-        folder = beside / 'new'
-        folder.mkdir()
-        parts = zip(
-            (args.num_train, args.num_val),
-            digits.load_scans(),
-            (write_train, write_val),
-            strict=True,
-        )
-        for part, (count, scans, write) in enumerate(parts):
+    with Progress() as progress:
+
+        def compose_all(name: str, part: int, count: int) -> Iterator[CaptionedScene]:
             seeds = [(args.seed, part, number) for number in range(count)]
-            bar = progress.track(seeds, description=('train', 'val')[part])
-            write(folder, [compose(scans, seed, args.image_size) for seed in bar])
-        os.replace(folder, args.out)
+            for seed in progress.track(seeds, description=name):
+                yield compose(scans[part], seed, args.image_size)
+
+        scans = digits.load_scans()
+        write_scenes(
+            args.out,
+            compose_all('train', 0, args.num_train),
+            compose_all('val', 1, args.num_val),
+        )
     print(f'{args.num_train} + {args.num_val} scenes: {args.out}')
 
 
