@@ -52,12 +52,16 @@ def main(args: Namespace) -> None:
     """Runs the steps that are missing and shows what came of them."""
     begin(OUT, args.restart)
     start = time.perf_counter()
+    configs = {
+        subject: {name: Config.fromfile(here(path)) for name, path in paths.items()}
+        for subject, paths in CONFIGS.items()
+    }
+    run(dict(preparation(next(iter(models.values()))) for models in configs.values()))
     summary: dict = {}
-    for subject, paths in CONFIGS.items():
-        configs = {name: Config.fromfile(here(path)) for name, path in paths.items()}
-        train(configs, paths)
-        summary[subject] = test(configs, paths)
-        draw(next(iter(configs.values())), OUT / f'{subject}.png')
+    for subject, models in configs.items():
+        train(models, CONFIGS[subject])
+        summary[subject] = test(models, CONFIGS[subject])
+        draw(next(iter(models.values())), OUT / f'{subject}.png')
     minutes = (time.perf_counter() - start) / 60
     write_json({**summary, 'minutes': round(minutes, 2)}, SUMMARY_FILE)
     for subject, results in summary.items():
@@ -65,29 +69,34 @@ def main(args: Namespace) -> None:
     print(f'summary: {SUMMARY_FILE}', f'pictures: {OUT}/*.png', f'{minutes:.1f} minutes', sep='\n')
 
 
+def preparation(config: Config) -> tuple[Path, list[str]]:
+    """Returns the data of a config, and the command that writes them."""
+    return data_of(config), [here(shlex.split(config.data_preparation)[1])]
+
+
 def train(configs: dict[str, Config], paths: dict[str, str]) -> None:
-    """Prepares the data, and trains the models at the same time."""
-    first = next(iter(configs.values()))
-    run({data_of(first): [here(shlex.split(first.data_preparation)[1])]})
+    """Trains the models of a subject."""
     run(
         {
             last_checkpoint(configs[name]): [here('tools/train.py'), here(path), '--resume']
             for name, path in paths.items()
-        },
-        # their tensors are too small for two threads
-        environment={'OMP_NUM_THREADS': '1'},
+        }
     )
 
 
 def test(configs: dict[str, Config], paths: dict[str, str]) -> dict[str, dict[str, float]]:
     """Returns the metrics of each model."""
-    results = {}
-    for name, path in paths.items():
-        metrics = Path(configs[name].work_dir, 'metrics.json')
-        arguments = [here('tools/test.py'), here(path), str(last_checkpoint(configs[name]))]
-        run({metrics: [*arguments, '--out', str(metrics)]})
-        results[name] = json.loads(metrics.read_text())
-    return results
+    metrics = {name: Path(configs[name].work_dir, 'metrics.json') for name in paths}
+    run(
+        {
+            metrics[name]: [
+                *(here('tools/test.py'), here(path), str(last_checkpoint(configs[name]))),
+                *('--out', str(metrics[name])),
+            ]
+            for name, path in paths.items()
+        }
+    )
+    return {name: json.loads(path.read_text()) for name, path in metrics.items()}
 
 
 def data_of(config: Config) -> Path:
@@ -100,8 +109,11 @@ def last_checkpoint(config: Config) -> Path:
     return Path(config.work_dir, f'epoch_{config.train_cfg.max_epochs}.pth')
 
 
-def run(steps: dict[Path, list[str]], environment: dict[str, str] | None = None) -> None:
-    """Runs at the same time the commands whose products are not there."""
+def run(steps: dict[Path, list[str]]) -> None:
+    """Runs at the same time the commands whose products are not there.
+
+    Each has a thread: their tensors are too small for two.
+    """
     missing = []
     for product, arguments in steps.items():
         line = shlex.join(['python', *arguments])
@@ -110,7 +122,7 @@ def run(steps: dict[Path, list[str]], environment: dict[str, str] | None = None)
         else:
             print(f'\n{line}', flush=True)
             missing.append(arguments)
-    run_tools(*missing, environment=environment)
+    run_tools(*missing, environment={'OMP_NUM_THREADS': '1'})
 
 
 def draw(config: Config, out: Path) -> None:

@@ -9,4 +9,4 @@ _base_ = [
 work_dir = 'work_dirs/clip/vit-emoji'
 # the best of 3e-4, 5e-4 and 1e-3
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
-train_cfg = dict(max_epochs=4, val_interval=4)
+train_cfg = dict(max_epochs=3, val_interval=3)
