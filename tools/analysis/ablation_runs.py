@@ -22,6 +22,7 @@ import torch
 import yaml
 from mmengine.config import Config
 
+from mmdefocus.analysis.run_curves import draw_learning_curves
 from mmdefocus.analysis.runs import (
     AUX_TOP_1,
     TOP_1,
@@ -38,6 +39,7 @@ from mmdefocus.engine.config.command_line import read_config
 from mmdefocus.engine.preemption import STOPPED
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
+from mmdefocus.utils.files import replacing
 from mmdefocus.utils.locks import claimed
 
 ROOT = Path(__file__).parents[2]
@@ -68,19 +70,26 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--tables', type=Path, default=ROOT / 'configs/cifar10/tables.yml', help='rows to print'
     )
+    parser.add_argument('--curves', type=Path, metavar='FILE.png', help='draw learning curves here')
     parser.add_argument('--page', type=Path, help='Markdown page that gets the tables, too')
 
 
 @command(add_arguments)
 def main(args: Namespace) -> int | None:
     """Runs what is left, and prints the tables."""
+    if args.curves and args.curves.suffix != '.png':
+        raise InputError(f'--curves: expected a name that ends in .png, got {args.curves}')
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     left = remaining(args.configs, seeds, args.out)
     failed = Launcher(args).run_all(left) if left else 0
-    tables = as_markdown(yaml.safe_load(args.tables.read_text()), read_runs(args.out))
+    content, runs = yaml.safe_load(args.tables.read_text()), read_runs(args.out)
+    tables = as_markdown(content, runs)
     print(tables, end='')
     if args.page:
         args.page.write_text(with_tables(args.page.read_text(), tables))
+    if args.curves and (figure := draw_learning_curves(content, runs)):
+        with replacing(args.curves) as unfinished:
+            figure.savefig(unfinished, dpi=110)
     return 1 if failed else None
 
 

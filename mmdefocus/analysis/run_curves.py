@@ -1,0 +1,59 @@
+"""Learning curves of ablations: a panel a table, a line a setting."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from .focus.figures import LINES, MARKERS
+from .runs import Run
+
+COLUMNS = 2
+
+
+def draw_learning_curves(tables: Sequence[Mapping], runs: Iterable[Run]) -> Figure | None:
+    """Draws the mean top-1 accuracy after each epoch, with a bar of one deviation to either side.
+
+    Args:
+        tables: As `as_markdown` takes them; settings that were not run are left out.
+        runs: The results, all of as many epochs.
+
+    Returns:
+        The figure; None if no setting of any table was run.
+    """
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.config, []).append(run)
+    shown = [table for table in tables if any(row['config'] in found for row in table['rows'])]
+    if not shown:
+        return None
+    rows = -(-len(shown) // COLUMNS)
+    figure = Figure(figsize=(5.5 * COLUMNS, 3.8 * rows), layout='constrained')
+    grid = list(figure.subplots(rows, COLUMNS, sharex=True, squeeze=False).flat)
+    for axes, table in zip(grid, shown, strict=False):
+        _draw_table(axes, table, found)
+    for axes in grid[len(shown) :]:
+        axes.remove()
+    return figure
+
+
+def _draw_table(axes: Axes, table: Mapping, found: Mapping[str, Sequence[Run]]) -> None:
+    for number, row in enumerate(table['rows']):
+        runs = found.get(row['config'], ())
+        if not runs:
+            continue
+        epochs = list(zip(*(run.top1 for run in runs), strict=True))
+        axes.errorbar(
+            range(1, len(epochs) + 1),
+            [statistics.fmean(values) for values in epochs],
+            [statistics.stdev(values) for values in epochs] if len(runs) > 1 else None,
+            color=LINES[number % len(LINES)],
+            marker=MARKERS[number % len(MARKERS)],
+            capsize=3,
+            label=f'{row["setting"]} ({len(runs)})',
+        )
+    axes.set(title=table['table'], xlabel='epoch', ylabel='top-1 accuracy, %')
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize='small')
