@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .focus.figures import LINES, MARKERS
 from .runs import Run
@@ -54,6 +55,6 @@ def _draw_table(axes: Axes, table: Mapping, found: Mapping[str, Sequence[Run]]) 
             label=f'{row["setting"]} ({len(runs)})',
         )
     axes.set(title=table['table'], xlabel='epoch', ylabel='top-1 accuracy, %')
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize='small')
