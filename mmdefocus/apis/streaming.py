@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..models import ImageStream
+from .. import models
 from ..models.backbones import ClsAndTokens
 from ..utils.errors import InputError
 from .inference import TOP, Classifier, Predictor
@@ -51,8 +51,13 @@ class StreamReader:
         self.classifies = isinstance(predictor, Classifier)
         if self.classifies and model.with_neck:
             raise InputError('model.neck: the CLS token goes to the head itself, expected none')
+        if self.classifies and not self._reads_cls():
+            raise InputError(
+                f'model.head: {type(model.head).__name__} classifies tokens that a stream does not '
+                'keep; expected one that classifies CLS, such as DefocusClsHead'
+            )
         try:
-            self.stream = ImageStream(model.backbone, width, height=height)
+            self.stream = models.ImageStream(model.backbone, width, height=height)
         except ValueError as error:
             raise InputError(f'model.backbone: {error}') from error
         patch = model.backbone.patch_size
@@ -76,6 +81,13 @@ class StreamReader:
             for label, score in pairs
         ]
 
+    def _reads_cls(self) -> bool:
+        """Tells whether the head needs no token but CLS."""
+        model = self.predictor.model
+        return model.backbone.out_type == 'cls_token' or isinstance(
+            model.head, models.DefocusClsHead
+        )
+
     def _normalised(self, strip: np.ndarray) -> Tensor:
         preprocessor = self.predictor.model.data_preprocessor
         pixels = torch.from_numpy(np.ascontiguousarray(strip)).permute(2, 0, 1)
@@ -91,8 +103,8 @@ class StreamReader:
 
     def _scores(self, cls_token: Tensor) -> Tensor:
         model = self.predictor.model
-        whole = model.backbone.out_type == 'cls_and_tokens'
-        features = ClsAndTokens(cls_token, cls_token.unsqueeze(1)) if whole else cls_token
+        alone = model.backbone.out_type == 'cls_token'
+        features = cls_token if alone else ClsAndTokens(cls_token, cls_token.unsqueeze(1))
         return model.head((features,))[0].softmax(-1).float().cpu()
 
 

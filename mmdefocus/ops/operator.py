@@ -94,7 +94,8 @@ class Operator:
             no counter sees inside. None where they are those of the operators that `exportable`
             calls. A multiplication, an addition and an exponential count one each; norms, gates
             and activations do not count, as in `torch.utils.flop_counter`.
-        empty_output: Makes an output, uninitialised, from the arguments of a backend.
+        empty_output: Makes an output, uninitialised, from the arguments of a backend; where they
+            include an initial state, a final one as well.
         with_state: The public function that begins at a state and returns the final one, of an
             operator along a sequence that has a state. Its backends are the same.
     """
@@ -104,7 +105,7 @@ class Operator:
     exportable: Callable[..., Outputs]
     example: Callable[[Shape, torch.dtype], dict[str, object]]
     cost: Callable[..., int] | None = None
-    empty_output: Callable[..., Tensor] = LIKE_FIRST
+    empty_output: Callable[..., Outputs] = LIKE_FIRST
     with_state: Callable[..., tuple[Tensor, Tensor]] | None = None
 
     @property

@@ -111,6 +111,19 @@ def test_deeper_models_keep_more_and_cost_more():
     assert three.saved_bytes > 2 * one.saved_bytes
 
 
+def test_a_sequence_in_pieces_costs_what_the_whole_costs():
+    model = build_on_meta(Config(dict(default_scope='mmpretrain', model=CLASSIFIER))).backbone
+    tokens = torch.empty(2, 12, model.embed_dims, device='meta')
+    with torch.no_grad(), count_operators() as whole:
+        model.encode(tokens)
+    with torch.no_grad(), count_operators() as pieces:
+        state = model.initial_state(2)
+        for piece in tokens.split(4, dim=1):
+            _, state = model.advance(piece, state)
+    before = 3 * 2 * 2 * 16 * 4 * 3  # 3 pieces: the convolution sees 3 tokens before each again
+    assert pieces.flops - whole.flops == before * len(model.blocks)
+
+
 def test_counting_leaves_the_backends_as_they_were():
     before = available_backends()
     with pytest.raises(RuntimeError, match='inside'), count_operators():

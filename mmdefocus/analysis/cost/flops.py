@@ -35,12 +35,12 @@ class _KeepInputs(torch.autograd.Function):
     """What a fused kernel keeps for its backward: its inputs; states are computed again."""
 
     @staticmethod
-    def forward(ctx: Any, empty_output: Callable[..., Tensor], *args: Any) -> Tensor:
+    def forward(ctx: Any, empty_output: Callable[..., Outputs], *args: Any) -> Outputs:
         ctx.save_for_backward(*(arg for arg in args if isinstance(arg, Tensor)))
         return empty_output(*args)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> None:
+    def backward(ctx: Any, *gradients: Tensor) -> None:
         raise RuntimeError('operators that are counted compute nothing')
 
 

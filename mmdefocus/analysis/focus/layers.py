@@ -71,10 +71,15 @@ def layers_of(model: nn.Module) -> Layers:
         model: A backbone, or a classifier or detector with one.
 
     Raises:
-        ValueError: If it is another one, or has no CLS token.
+        ValueError: If it is another one, or has not one CLS token.
     """
     backbone = backbone_of(model)
     if isinstance(backbone, ImageBackbone):
+        if backbone.out_type == 'cls_per_strip':
+            raise ValueError(
+                'model: out_type=cls_per_strip reads CLS many times; expected it at the end alone: '
+                "set out_type='cls_and_tokens' and, of the head, early_every=None"
+            )
         return Layers(backbone.blocks, -1, slice(0, -1), norm='norm', mixer='mixer')
     # by its name: the class is MMPretrain's, which need not be installed
     if 'VisionTransformer' in {base.__name__ for base in type(backbone).__mro__}:

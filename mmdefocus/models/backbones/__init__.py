@@ -4,11 +4,12 @@ from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
-from .image_backbone import ClsAndTokens, ImageBackbone
+from .image_backbone import ClsAndTokens, ClsPerStrip, ImageBackbone
 
 __all__ = [
     'BidirectionalMamba',
     'ClsAndTokens',
+    'ClsPerStrip',
     'DefocusMamba',
     'DefocusRetNet',
     'DefocusViT',

@@ -82,6 +82,7 @@ class DefocusViT(ImageBackbone):
         )
         for block in self.blocks:
             block.mixer.causal = causal  # type: ignore[assignment]
+        self._check_out_type()
         sides = side_lengths(pretrain_img_size or img_size)
         self.pos_grid = tuple(math.ceil(side / patch_size) for side in sides)
         positions = torch.empty(1, math.prod(self.pos_grid) + 1, self.embed_dims)

@@ -15,7 +15,7 @@ from ..layers import MLP, Block, Filter, Mixer, PatchEmbed
 from .arch import resolve_arch
 from .resolution import make_token_order, resolution_ratio
 
-OUT_TYPES = ('cls_token', 'tokens', 'cls_and_tokens', 'featmap')
+OUT_TYPES = ('cls_token', 'tokens', 'cls_and_tokens', 'cls_per_strip', 'featmap')
 
 
 class ClsAndTokens(NamedTuple):
@@ -27,6 +27,18 @@ class ClsAndTokens(NamedTuple):
     """
 
     cls_token: Tensor
+    tokens: Tensor
+
+
+class ClsPerStrip(NamedTuple):
+    """What a backbone returns for `out_type='cls_per_strip'`.
+
+    Attributes:
+        cls_tokens: `(B, S, C)`, after each of S strips that of an image which ends there.
+        tokens: The image tokens, `(B, L, C)`, in the order of reading, padding included.
+    """
+
+    cls_tokens: Tensor
     tokens: Tensor
 
 
@@ -49,7 +61,8 @@ class ImageBackbone(SequenceEncoder):
         delta_scale: Divides the decay λ, in Mamba the time steps Δ; None means r.
         decay: Out of `decays` of the mixer, see `Filter`; None means the first of them.
         rope: 'learnable', 'fixed' or 'none', see `Filter`.
-        out_type: 'cls_token', 'tokens', 'cls_and_tokens' or 'featmap', see `forward`.
+        out_type: 'cls_token', 'tokens', 'cls_and_tokens', 'cls_per_strip' or 'featmap', see
+            `forward`.
         drop_path_rate: See `set_drop_path_rate`.
         with_cp: Whether to recompute the blocks in the backward to save memory.
         final_norm_eps: Epsilon of the last layer norm.
@@ -119,6 +132,7 @@ class ImageBackbone(SequenceEncoder):
         self.frozen_stages = frozen_stages
         for module in self._frozen_modules():
             module.requires_grad_(False).eval()
+        self._check_out_type()
 
     @staticmethod
     def block_norm(embed_dims: int) -> nn.Module:
@@ -154,6 +168,14 @@ class ImageBackbone(SequenceEncoder):
             )
         check_choice('decay', decay, own)
         return decay
+
+    def _check_out_type(self) -> None:
+        """Raises a ValueError if CLS shall be read after every strip, but the model looks ahead."""
+        if self.out_type == 'cls_per_strip':
+            try:
+                self.initial_state(1)
+            except ValueError as error:
+                raise ValueError(f'out_type: cls_per_strip: {error}') from error
 
     def _frozen_modules(self) -> list[nn.Module]:
         if self.frozen_stages < 0:
@@ -203,7 +225,7 @@ class ImageBackbone(SequenceEncoder):
     # an image is encoded by its sequence, by inheritance so that no weight is renamed
     def forward(  # type: ignore[override]
         self, images: Tensor
-    ) -> tuple[Tensor] | tuple[ClsAndTokens]:
+    ) -> tuple[Tensor] | tuple[ClsAndTokens] | tuple[ClsPerStrip]:
         """Encodes `(B, in_channels, H, W)`; any H and W, padded to whole patches or sections.
 
         Returns:
@@ -212,13 +234,18 @@ class ImageBackbone(SequenceEncoder):
             - 'cls_token': `(B, C)`;
             - 'tokens': `(B, L, C)`, in the order of reading, padding included, CLS not;
             - 'cls_and_tokens': `ClsAndTokens`, the pair of the two;
+            - 'cls_per_strip': `ClsPerStrip`, where CLS is read after every row of patches, for
+              `token_order='sections'` after every row of sections;
             - 'featmap': `(B, C, ceil(H / patch_size), ceil(W / patch_size))`.
         """
         grid, cls_token = self.embed(images)
         tokens = self.order.to_sequence(grid)
         # not len(tokens), which torch.export takes for a constant
-        tokens = torch.cat((tokens, cls_token.expand(tokens.shape[0], -1, -1)), dim=1)
-        tokens = self.encode(tokens)
+        strips = self._strips(grid) if self.out_type == 'cls_per_strip' else None
+        cls_tokens = cls_token.expand(tokens.shape[0], strips or 1, -1)
+        tokens = self.encode(torch.cat((tokens, cls_tokens), dim=1), strips)
+        if strips is not None:
+            return (ClsPerStrip(tokens[:, -strips:], tokens[:, :-strips]),)
         image_tokens, cls_token = tokens[:, :-1], tokens[:, -1]
         if self.out_type == 'cls_token':
             return (cls_token,)
@@ -229,6 +256,10 @@ class ImageBackbone(SequenceEncoder):
         height, width = (math.ceil(side / self.patch_size) for side in images.shape[-2:])
         featmap = self.order.to_grid(image_tokens, *grid.shape[-2:])
         return (featmap[..., :height, :width].contiguous(),)
+
+    def _strips(self, grid: Tensor) -> int:
+        """Returns how many rows of patches or sections a grid has, `(B, C, H', W')`."""
+        return grid.shape[2] * self.patch_size // self.patch_embed.pad_to
 
 
 def _is_family(registered: object) -> TypeGuard[type[ImageBackbone]]:

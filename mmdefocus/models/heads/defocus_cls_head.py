@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from mmdefocus.registry import MODELS
 from mmdefocus.utils.checks import check_choice
 
-from ..backbones import ClsAndTokens
+from ..backbones import ClsAndTokens, ClsPerStrip
 
-Features = tuple[ClsAndTokens, ...]
+Features = tuple[ClsAndTokens | ClsPerStrip, ...]
 ONE_LABEL = (
     'expected one label an image (the softmax of this head lets labels exclude each other; for '
     "several use MMPretrain's MultiLabelLinearClsHead)"
@@ -44,6 +44,10 @@ class DefocusClsHead(ClsHead):
             targets `(B, K)`.
         cal_acc: Whether to log both training accuracies; needs hard labels.
         init_cfg: As in MMEngine.
+        early_every: k, to train answers to a part of the image: the loss of CLS is then averaged
+            over what CLS is after every k-th strip and after the last. The backbone has
+            `out_type='cls_per_strip'`. None trains CLS after the whole image alone. Predictions are
+            always those.
 
     Raises:
         ValueError: If a number is out of its range or `aux_target` unknown.
@@ -59,17 +63,21 @@ class DefocusClsHead(ClsHead):
         loss: dict | None = None,
         cal_acc: bool = False,
         init_cfg: dict | list[dict] | None = None,
+        early_every: int | None = None,
     ) -> None:
         check_choice('aux_target', aux_target, ('pooled', 'tokens'))
         if num_classes < 1:
             raise ValueError(f'num_classes: expected a positive number, got {num_classes}')
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
+        if early_every is not None and (not isinstance(early_every, int) or early_every < 1):
+            raise ValueError(f'early_every: expected a positive int or None, got {early_every!r}')
         super().__init__(loss=mmpretrain_loss(loss), cal_acc=cal_acc, init_cfg=init_cfg or INIT_CFG)
         self.own_aux_loss_weight = aux_loss_weight
         self.register_buffer('aux_weight', torch.ones(()), persistent=False)
         self.aux_loss_weight = aux_loss_weight
         self.aux_target = aux_target
+        self.early_every = early_every
         self.fc = _classifier(in_channels, hidden_channels, num_classes)
         self.aux_fc = (
             _classifier(in_channels, hidden_channels, num_classes) if aux_loss_weight else None
@@ -94,6 +102,24 @@ class DefocusClsHead(ClsHead):
         cls_token, _ = unpack_tokens(feats)
         return self.fc(cls_token)
 
+    def forward_early(self, feats: Features) -> Tensor:
+        """Returns the logits `(B, A, K)` of CLS after every k-th of S strips and the last.
+
+        Raises:
+            ValueError: If the backbone does not give CLS after every strip, or k > S.
+        """
+        last, every = feats[-1], self.early_every
+        if not isinstance(last, ClsPerStrip):
+            raise ValueError(
+                'early_every: expected CLS after every strip: give the backbone '
+                "out_type='cls_per_strip'"
+            )
+        strips = last.cls_tokens.shape[1]
+        if every is None or every > strips:
+            raise ValueError(f'early_every: expected 1 to {strips} strips, got {every}')
+        read = [*range(every - 1, strips - 1, every), strips - 1]
+        return self.fc(last.cls_tokens[:, read])
+
     def forward_aux(self, feats: Features) -> Tensor:
         """Returns the auxiliary logits: `(B, K)` if pooled, else `(B, L, K)`."""
         _, tokens = unpack_tokens(feats)
@@ -109,10 +135,11 @@ class DefocusClsHead(ClsHead):
     def loss(self, feats: Features, data_samples: list[DataSample]) -> dict[str, Tensor]:
         """Returns `loss_cls` and `loss_aux`, and with `cal_acc` both accuracies in percent."""
         target = self._target(data_samples)
-        logits = self(feats)
-        losses = {'loss_cls': self.loss_module(logits, target)}
+        logits = self(feats) if self.early_every is None else self.forward_early(feats)
+        losses = {'loss_cls': self._mean_loss(logits, target)}
         if self.cal_acc:
-            losses['accuracy_top-1'] = Accuracy.calculate(logits, target)[0]
+            at_end = logits if logits.dim() == 2 else logits[:, -1]
+            losses['accuracy_top-1'] = Accuracy.calculate(at_end, target)[0]
         if self.aux_fc is None:
             return losses
         aux_logits = self.forward_aux(feats)
@@ -120,11 +147,15 @@ class DefocusClsHead(ClsHead):
         if self.cal_acc:
             pooled = aux_logits if aux_logits.dim() == 2 else aux_logits.mean(1)
             losses['aux_accuracy_top-1'] = Accuracy.calculate(pooled, target)[0]
-        if self.aux_target == 'tokens':
-            target = target.repeat_interleave(aux_logits.shape[1], dim=0)
-            aux_logits = aux_logits.flatten(0, 1)
-        losses['loss_aux'] = self.aux_weight * self.loss_module(aux_logits, target)
+        losses['loss_aux'] = self.aux_weight * self._mean_loss(aux_logits, target)
         return losses
+
+    def _mean_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Returns the loss of logits `(B, K)`, or its average over A answers `(B, A, K)`."""
+        if logits.dim() == 3:
+            target = target.repeat_interleave(logits.shape[1], dim=0)
+            logits = logits.flatten(0, 1)
+        return self.loss_module(logits, target)
 
     def aux_targets(self, target: Tensor) -> Tensor:
         """Returns what the auxiliary classifier learns, of the targets `(B,)` or `(B, K)`."""
@@ -171,6 +202,8 @@ def unpack_tokens(feats: Features) -> ClsAndTokens:
         ValueError: If the backbone does not give both.
     """
     last = feats[-1]
+    if isinstance(last, ClsPerStrip):
+        return ClsAndTokens(last.cls_tokens[:, -1], last.tokens)
     if not isinstance(last, tuple):
         raise ValueError(
             'the head needs the CLS token and the image tokens: give the backbone '

@@ -32,9 +32,11 @@ class Block(nn.Module):
         self.mlp_norm = mlp_norm
         self.mlp = mlp
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Takes and returns `(B, L, C)`."""
-        return self._add_mlp(tokens + self.drop_path(self.mixer(self.norm(tokens))))
+    def forward(self, tokens: Tensor, strips: int | None = None) -> Tensor:
+        """Takes and returns `(B, L, C)`; with `strips`, mixed as by `Mixer.mix_strips`."""
+        normed = self.norm(tokens)
+        mixed = self.mixer(normed) if strips is None else self.mixer.mix_strips(normed, strips)
+        return self._add_mlp(tokens + self.drop_path(mixed))
 
     def advance(self, tokens: Tensor, state: Any, first: Tensor) -> tuple[Tensor, Any]:
         """Takes and returns `(B, L, C)` and the state of the mixer, see `Mixer.advance`."""

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from mmdefocus.utils.checks import check_choice
@@ -58,3 +59,26 @@ class Mixer(nn.Module, ABC):
         Returns:
             The mixed tokens, `(B, L, C)`, and the state after them.
         """
+
+    def mix_strips(self, tokens: Tensor, strips: int) -> Tensor:
+        """Mixes a sequence strip by strip, and after each strip a token that reads it out.
+
+        What reads out goes on a copy of the state, so that no other token sees it.
+
+        Args:
+            tokens: `(B, L + S, C)`: the sequence, in S strips of equal length, and S tokens that
+                read out, the first of them after the first strip.
+            strips: S.
+
+        Returns:
+            The mixed tokens, `(B, L + S, C)`, in the same order.
+        """
+        length = tokens.shape[1] - strips
+        pieces, readers = tokens[:, :length].chunk(strips, 1), tokens[:, length:].split(1, 1)
+        firsts = torch.arange(0, length + 1, length // strips, device=tokens.device)
+        state, mixed, read = self.initial_state(len(tokens)), [], []
+        for piece, reader, first, end in zip(pieces, readers, firsts, firsts[1:], strict=False):
+            y, state = self.advance(piece, state, first)
+            mixed.append(y)
+            read.append(self.advance(reader, state, end)[0])
+        return torch.cat((*mixed, *read), dim=1)

@@ -7,7 +7,7 @@ from torch import Tensor
 from ..arguments import check_tensors, state_or_zeros
 from ..compiled import build
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, Shape, register, run
+from ..operator import Backend, Operator, Outputs, Shape, register, run
 from ..triton_support import triton_backend
 from . import mamba_ssm
 from .cpu import cpu_selective_scan
@@ -94,6 +94,14 @@ def flops(
     return u.numel() * (7 * A.shape[1] + 1)
 
 
+def empty_output(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+) -> Outputs:
+    """Returns an output such as u, and from an initial state a final one such as that."""
+    y = torch.empty_like(u)
+    return y if state is None else (y, torch.empty_like(state))
+
+
 def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
     """Returns views `(B, D, L)` of `(B, L, D)` tensors, with wide time steps and rates."""
     batch, length, channels, state = shape
@@ -121,5 +129,6 @@ register(
         exportable=recurrent_selective_scan,
         example=example,
         cost=flops,
+        empty_output=empty_output,
     )
 )

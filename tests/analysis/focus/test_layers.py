@@ -31,6 +31,12 @@ def test_any_image_has_its_maps_on_its_grid(shape, any_backbone):
     assert found.shape == (1, -(-shape[0] // 8), -(-shape[1] // 8))
 
 
+def test_a_model_that_reads_cls_many_times_is_refused(backbone, images):
+    model = backbone('DefocusMamba', out_type='cls_per_strip')
+    with pytest.raises(ValueError, match='out_type=cls_per_strip reads CLS many times'):
+        layer_inputs(model, images, 1)
+
+
 def test_a_map_of_another_image_is_refused(any_backbone):
     with pytest.raises(
         ValueError, match=r'map: expected \(..., 16\), the 4 x 4 patches .* \(1, 5\)'

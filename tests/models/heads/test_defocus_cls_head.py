@@ -5,6 +5,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from mmpretrain.structures import DataSample
 
 from mmdefocus.models import DefocusClsHead
+from mmdefocus.models.backbones import ClsPerStrip
 
 LABELS = torch.tensor([2, 0])
 
@@ -69,6 +70,57 @@ def test_accuracies_of_both_classifiers(feats):
     assert {'accuracy_top-1', 'aux_accuracy_top-1'} <= losses.keys()
 
 
+@pytest.fixture
+def strips():
+    """CLS after each of 5 strips, and the image tokens."""
+    return (ClsPerStrip(torch.randn(2, 5, 8), torch.randn(2, 10, 8)),)
+
+
+@pytest.mark.parametrize(('every', 'read'), [(1, (0, 1, 2, 3, 4)), (2, (1, 3, 4)), (5, (4,))])
+def test_early_training_averages_the_losses_of_every_kth_strip_and_the_last(strips, every, read):
+    head = DefocusClsHead(3, 8, early_every=every)
+    logits = head.fc(strips[0].cls_tokens)
+    expected = torch.stack([F.cross_entropy(logits[:, s], LABELS) for s in read]).mean()
+    losses = head.loss(strips, samples())
+    torch.testing.assert_close(losses['loss_cls'], expected)
+    aux_logits = head.aux_fc(strips[0].tokens.mean(1))
+    torch.testing.assert_close(losses['loss_aux'], F.cross_entropy(aux_logits, LABELS))
+
+
+def test_early_training_takes_mixtures_and_logs_the_accuracy_at_the_end(strips):
+    loss = {'type': 'CrossEntropyLoss', 'use_soft': True}
+    head = DefocusClsHead(3, 8, early_every=2, loss=loss)
+    hard = DefocusClsHead(3, 8, early_every=2, cal_acc=True)
+    hard.load_state_dict(head.state_dict())
+    found, expected = head.loss(strips, samples(soft=True)), hard.loss(strips, samples())
+    torch.testing.assert_close(found['loss_cls'], expected['loss_cls'])
+    right = head.fc(strips[0].cls_tokens[:, -1]).argmax(1) == LABELS
+    assert expected['accuracy_top-1'][0].item() == 100 * right.float().mean().item()
+
+
+def test_early_training_leaves_predictions_at_the_end(strips):
+    head = DefocusClsHead(3, 8, early_every=1)
+    at_end = ((strips[0].cls_tokens[:, -1], strips[0].tokens),)
+    assert torch.equal(head(strips), head(at_end))
+    for found, expected in zip(head.predict(strips), head.predict(at_end), strict=True):
+        assert torch.equal(found.pred_score, expected.pred_score)
+        assert found.aux_pred_label == expected.aux_pred_label
+
+
+def test_without_early_training_the_loss_is_that_of_the_end(strips):
+    head = DefocusClsHead(3, 8)
+    at_end = ((strips[0].cls_tokens[:, -1], strips[0].tokens),)
+    found, expected = head.loss(strips, samples()), head.loss(at_end, samples())
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_early_training_needs_cls_after_every_strip(feats, strips):
+    with pytest.raises(ValueError, match=r"early_every: .*out_type='cls_per_strip'"):
+        DefocusClsHead(3, 8, early_every=1).loss(feats, samples())
+    with pytest.raises(ValueError, match='early_every: expected 1 to 5 strips, got 6'):
+        DefocusClsHead(3, 8, early_every=6).loss(strips, samples())
+
+
 def test_predictions_are_those_of_the_cls_token(feats):
     head = DefocusClsHead(3, 8)
     predictions = head.predict(feats)
@@ -104,6 +156,9 @@ def test_weights_published_without_the_auxiliary_classifier_load(feats):
         ({'num_classes': 0}, 'num_classes: expected a positive number, got 0'),
         ({'aux_loss_weight': -1.0}, 'aux_loss_weight: expected 0 or more'),
         ({'aux_target': 'all'}, 'aux_target: expected one of pooled, tokens'),
+        ({'early_every': 0}, 'early_every: expected a positive int or None, got 0'),
+        ({'early_every': 1.5}, 'early_every: expected a positive int or None, got 1.5'),
+        ({'early_every': '2'}, "early_every: expected a positive int or None, got '2'"),
     ],
 )
 def test_bad_arguments_are_named(kwargs, message):
