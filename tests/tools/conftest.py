@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -125,6 +126,24 @@ def trained(tmp_path_factory) -> Path:
         [str(config), '--work-dir', str(folder), '--cfg-options', 'train_cfg.max_epochs=1']
     )
     return folder / 'epoch_1.pth'
+
+
+@pytest.fixture
+def lay_down_run(workshop, trained) -> Callable[[str, int, float], Path]:
+    """Makes the work directory of a finished training, of a setting, a seed and an accuracy."""
+
+    def lay_down(setting: str, seed: int, accuracy: float) -> Path:
+        folder = workshop.path / 'runs' / setting / f'seed-{seed}'
+        (folder / 'now' / 'vis_data').mkdir(parents=True)
+        shutil.copy(workshop.config(f'randomness = dict(seed={seed})'), folder / f'{setting}.py')
+        shutil.copy(trained, folder / 'epoch_1.pth')
+        accuracies = [{'accuracy/top1': x, 'step': i} for i, x in enumerate((1.0, accuracy))]
+        lines = [{'loss': 2.0, 'step': 1}, *accuracies]
+        log = folder / 'now' / 'vis_data' / 'scalars.json'
+        log.write_text('\n'.join(map(json.dumps, lines)) + '\n')
+        return folder
+
+    return lay_down
 
 
 DETECTOR = """

@@ -1,26 +1,12 @@
 import json
-import shutil
 
 import pytest
 
 
-def run_of(workshop, trained, setting, seed, accuracy):
-    """Lays down the work directory of a finished training."""
-    folder = workshop.path / 'runs' / setting / f'seed-{seed}'
-    (folder / 'now' / 'vis_data').mkdir(parents=True)
-    shutil.copy(workshop.config(f'randomness = dict(seed={seed})'), folder / f'{setting}.py')
-    shutil.copy(trained, folder / 'epoch_1.pth')
-    accuracies = [{'accuracy/top1': x, 'step': i} for i, x in enumerate((1.0, accuracy))]
-    lines = [{'loss': 2.0, 'step': 1}, *accuracies]
-    log = folder / 'now' / 'vis_data' / 'scalars.json'
-    log.write_text('\n'.join(map(json.dumps, lines)) + '\n')
-    return folder
-
-
 @pytest.fixture
-def runs(workshop, trained):
+def runs(lay_down_run):
     return [
-        run_of(workshop, trained, setting, seed, 50.0 + seed)
+        lay_down_run(setting, seed, 50.0 + seed)
         for setting, seed in (('one', 0), ('one', 1), ('two', 0))
     ]
 

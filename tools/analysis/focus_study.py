@@ -8,7 +8,6 @@ correlations with their intervals, OUT/figures the drawings as PNG and PDF. OUT/
 measured, so that only runs that are new or have changed are measured again.
 """
 
-import json
 import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -36,12 +35,11 @@ from mmdefocus.analysis.focus.study import (
     overall,
     settings_of,
 )
-from mmdefocus.analysis.runs import TOP_1, read_curve
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config_options, read_config
+from mmdefocus.engine.config.command_line import add_config_options
 from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.engine.resuming.newest import newest_checkpoint
+from mmdefocus.engine.finished_runs import FinishedRun, finished_runs
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing, write_json
@@ -64,71 +62,40 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> None:
     """Measures the runs and writes what came of them."""
     console = make_console()
-    runs = []
     with Progress(console=console, transient=True) as progress:
-        for folder in progress.track(args.work_dirs, description='runs'):
-            try:
-                runs.append(measured_run(folder, args))
-            except UnfinishedRun as error:
-                console.print(f'left out: {error}', highlight=False, soft_wrap=True)
-    if not runs:
-        raise InputError('WORK_DIR: none of these runs is finished')
+        found = finished_runs(args.work_dirs, args.cfg_options, console)
+        tracked = progress.track(found, total=len(args.work_dirs), description='runs')
+        runs = [measured_run(run, args) for run in tracked]
     known = {name for run in runs for layer in run.layers for name in layer.numbers}
     names = [name for name in STUDIED if name in known]
     write_study(args.out, runs, names)
     print_correlations(runs, names, console)
 
 
-class UnfinishedRun(InputError):
-    """A work directory without a config, a checkpoint or an accuracy."""
-
-
-def measured_run(folder: Path, args: Namespace) -> Run:
+def measured_run(run: FinishedRun, args: Namespace) -> Run:
     """Returns a run as it was measured before, or measures it.
 
     Raises:
-        UnfinishedRun: If it has no config, no checkpoint or no accuracy.
         InputError: If its model cannot be measured.
     """
-    configs = sorted(folder.glob('*.py'))
-    if len(configs) != 1:
-        raise UnfinishedRun(f'{folder}: expected the one config of a run, got {len(configs)} *.py')
-    checkpoint = newest_checkpoint([folder])
-    accuracies = read_curve(folder, TOP_1)
-    if checkpoint is None or not accuracies:
-        raise UnfinishedRun(f'{folder}: no {"checkpoint" if checkpoint is None else TOP_1} yet')
-    cfg = read_config(str(configs[0]), args.cfg_options)
-    seed = (cfg.get('randomness') or {}).get('seed') or 0
-    measured = {
-        'checkpoint': checkpoint,
-        'written': Path(checkpoint).stat().st_mtime_ns,
-        'num_images': args.num_images,
-    }
-    kept = args.out / 'runs' / f'{configs[0].stem}_seed-{seed}.json'
-    layers = read_layers(kept, measured)
-    if layers is None:
-        with config_errors(cfg):
-            predictor = build_predictor(cfg, checkpoint, args.device)
-        layers = measure(predictor, cfg, args.num_images)
-        content = [
-            {'layer': layer, 'numbers': {name: x.tolist() for name, x in numbers.items()}}
-            for layer, numbers in layers
-        ]
-        write_json(without_nan({**measured, 'layers': content}), kept)
-    return Run(configs[0].stem, seed, accuracies[-1], layers)
 
+    def layers() -> object:
+        with config_errors(run.cfg):
+            predictor = build_predictor(run.cfg, run.checkpoint, args.device)
+        measured = measure(predictor, run.cfg, args.num_images)
+        return without_nan(
+            [
+                {'layer': layer, 'numbers': {name: x.tolist() for name, x in numbers.items()}}
+                for layer, numbers in measured
+            ]
+        )
 
-def read_layers(kept: Path, measured: dict[str, object]) -> list[LayerNumbers] | None:
-    """Returns what was measured before; None if nothing was, or of other weights or images."""
-    if not kept.is_file():
-        return None
-    content = json.loads(kept.read_text())
-    if any(content.get(key) != value for key, value in measured.items()):
-        return None
-    return [
+    found = run.remembered(args.out / 'runs', {'num_images': args.num_images}, layers)
+    numbers = [
         LayerNumbers(layer['layer'], {name: as_tensor(x) for name, x in layer['numbers'].items()})
-        for layer in content['layers']
+        for layer in found
     ]
+    return Run(run.setting, run.seed, run.accuracy, numbers)
 
 
 def as_tensor(values: Sequence[float | None]) -> Tensor:
