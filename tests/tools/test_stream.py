@@ -67,37 +67,6 @@ def test_what_is_no_image_is_one_line(workshop, trained, tmp_path):
     assert 'note.tif: no TIFF image' in error
 
 
-@pytest.mark.parametrize(('answers', 'index'), [([1], 0), ([1, 2, 2], 1), ([2, 1, 2], 2)])
-def test_an_answer_settles_where_it_changes_last(answers, index):
-    assert settled_at(answers) == index
-
-
-@pytest.mark.parametrize(
-    'options', [{'tile': (16, 32)}, {'rowsperstrip': 8}, {'tile': (16, 16), 'compression': 'zlib'}]
-)
-@pytest.mark.parametrize('channels', [1, 3, 4])
-def test_tiffs_are_read_row_by_row(tmp_path, options, channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (75, 50, channels), dtype=np.uint8)
-    kind = 'minisblack' if channels == 1 else 'rgb'
-    extra = {'extrasamples': ['unassalpha']} if channels == 4 else {}
-    saved = pixels[..., 0] if channels == 1 else pixels
-    tifffile.imwrite(tmp_path / 'x.tif', saved, photometric=kind, **options, **extra)
-    strips = open_strips(tmp_path / 'x.tif')
-    found = list(strips.of(20))
-    assert [len(strip) for strip in found] == [20, 20, 20, 15]
-    expected = pixels.repeat(3, 2) if channels == 1 else pixels[..., :3]
-    np.testing.assert_array_equal(np.concatenate(found), expected)
-
-
-def test_a_level_of_a_pyramid_can_be_chosen(tmp_path):
-    pixels = make_picture(64, 64)
-    with tifffile.TiffWriter(tmp_path / 'x.tif') as file:
-        file.write(pixels, tile=(16, 16), subifds=1, photometric='rgb')
-        file.write(pixels[::2, ::2], tile=(16, 16), subfiletype=1, photometric='rgb')
-    (found,) = open_strips(tmp_path / 'x.tif', level=1).of(32)
-    np.testing.assert_array_equal(found, pixels[::2, ::2])
-
-
 def test_of_a_detector_there_is_the_map_of_its_backbone(workshop, detector):
     image = detector.data / 'images' / '2.jpg'
     workshop.run(
