@@ -1,19 +1,18 @@
 """Reads an image strip by strip, in memory that does not grow with its height."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from mmdefocus.utils.checks import check_positive
+from mmdefocus.utils.checks import check_positive_int, check_rate
 
 from .backbones import ImageBackbone
+from .saved_state import as_tensor, check_saved, fingerprint
 from .sequence_state import SequenceState, named_tensors, with_tensors
 
 VERSION = 1  # of what `ImageStream.state_dict` returns
-SAMPLED = 64  # values of a parameter that go into a fingerprint
 
 
 class ImageStream:
@@ -56,10 +55,11 @@ class ImageStream:
             raise ValueError(
                 f'model: expected a backbone such as DefocusMamba, got {type(backbone).__name__}'
             )
-        check_positive('width', width)
-        check_positive('batch_size', batch_size)
+        check_positive_int('width', width)
+        check_positive_int('batch_size', batch_size)
         if height is not None:
-            check_positive('height', height)
+            check_positive_int('height', height)
+        check_rate('forget', forget)
         self.model = backbone
         self.width = width
         self.batch_size = batch_size
@@ -67,6 +67,7 @@ class ImageStream:
         self.rows = 0
         self.complete = False
         self.height = height
+        self.forget = float(forget)
         self._advance = backbone.advance
         if model is not backbone:
             self.compile()
@@ -122,11 +123,8 @@ class ImageStream:
         state = {name: x.detach().contiguous().clone() for name, x in named_tensors(self._state)}
         return (
             state
-            | {key: torch.tensor(value) for key, value in self._identity().items()}
-            | {
-                'rows': torch.tensor(self.rows),
-                'complete': torch.tensor(self.complete),
-            }
+            | {key: as_tensor(value) for key, value in self._identity().items()}
+            | {'rows': as_tensor(self.rows), 'complete': as_tensor(self.complete)}
         )
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -135,30 +133,24 @@ class ImageStream:
         Raises:
             ValueError: If the state is of another version, model or size; names what differs.
         """
-        for key, value in self._identity().items():
-            found = state[key].item() if key in state else None
-            if found != value:
-                expected = 'those of this model' if key == 'weights' else value
-                other = 'those of another' if key == 'weights' and found is not None else found
-                raise ValueError(f'state: expected {key} {expected}, got {other}')
         own = dict(named_tensors(self._state))
-        if differing := (own.keys() | {'rows', 'complete'}) - state.keys():
-            raise ValueError(f'state: expected {min(differing)}, got none')
-        for name, tensor in own.items():
-            fits = state[name].dtype == tensor.dtype and state[name].dim() == tensor.dim()
-            grows = {1} if '.keys.' in name or '.values.' in name else set()
-            sizes = zip(state[name].shape, tensor.shape, strict=False)
-            if not fits or any(a != b for dim, (a, b) in enumerate(sizes) if dim not in grows):
-                raise ValueError(
-                    f'state: expected {name} {tuple(tensor.shape)} {tensor.dtype}, got '
-                    f'{tuple(state[name].shape)} {state[name].dtype}'
-                )
+        check_saved(state, own, self._identity())
+        position = int(state['position'])
+        if position != self._tokens(rows := int(state['rows'])):
+            raise ValueError(
+                f'state: expected {self._tokens(rows)} tokens of {rows} rows, got {position}'
+            )
         device = self._state.position.device
         tensors = {name: state[name].to(device, copy=True) for name in own}
         self._state = with_tensors(self._state, tensors)
         self.rows, self.complete = int(state['rows']), bool(state['complete'])
 
-    def _identity(self) -> dict[str, int]:
+    def _tokens(self, rows: int) -> int:
+        """Returns how many tokens so many rows of pixels have."""
+        tall, wide = (math.ceil(side / self.unit) * self.unit for side in (rows, self.width))
+        return tall * wide // self.model.patch_size**2
+
+    def _identity(self) -> dict[str, int | float]:
         """Returns what a state and a stream must have in common."""
         return {
             'version': VERSION,
@@ -166,6 +158,7 @@ class ImageStream:
             'width': self.width,
             'batch_size': self.batch_size,
             'height': self.height or 0,
+            'forget': self.forget,
         }
 
     def _grid_positions(self) -> Tensor | None:
@@ -187,6 +180,12 @@ class ImageStream:
         )
 
     def _check(self, strip: Tensor) -> None:
+        if not isinstance(strip, Tensor):
+            raise ValueError(f'strip: expected a tensor, got {type(strip).__name__}')
+        if self.model.training and self.model.drop_path_rate:
+            raise ValueError(
+                'model: expected evaluation mode, got training with drop path; use eval()'
+            )
         if self.complete:
             raise ValueError(
                 f'strip: the images are complete after {self.rows} rows; begin a new ImageStream'
@@ -244,14 +243,3 @@ class StreamStep(nn.Module):
         cls_token, _ = self.model.advance(cls_token, after)
         rows = self.model.order.to_grid(tokens, *grid.shape[-2:])
         return rows, cls_token[:, -1], *(x for _, x in named_tensors(after))
-
-
-def fingerprint(model: nn.Module) -> int:
-    """Returns a number that tells models apart: of names, shapes and a sample of the weights."""
-    digest = hashlib.sha256(type(model).__name__.encode())
-    for name, tensor in model.state_dict().items():
-        flat = tensor.detach().flatten()
-        sample = flat[:: max(1, len(flat) // SAMPLED)].double().cpu().numpy()
-        digest.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())
-        digest.update(sample.tobytes())
-    return int.from_bytes(digest.digest()[:7], 'big')

@@ -1,6 +1,7 @@
 """Checks of arguments, each with one line that names the argument."""
 
 from collections.abc import Collection
+from numbers import Integral
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -14,6 +15,12 @@ def check_positive(name: str, value: float) -> None:
     if not value > 0:
         kind = 'int' if isinstance(value, int) else 'number'
         raise ValueError(f'{name}: expected a positive {kind}, got {value}')
+
+
+def check_positive_int(name: str, value: object) -> None:
+    """Raises a ValueError if a value is no int, or not above zero."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f'{name}: expected a positive int, got {value!r}')
 
 
 def check_rate(name: str, value: float) -> None:

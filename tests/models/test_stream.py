@@ -194,6 +194,7 @@ def test_attention_needs_the_height_where_its_positions_are_interpolated():
         (torch.randn(2, 3, 8, 32), r'got \(2, 3, 8, 32\)'),
         (torch.randn(1, 3, 0, 32), 'h >= 1'),
         (torch.randn(3, 8, 32), r'got \(3, 8, 32\)'),
+        (torch.zeros(1, 3, 8, 32).numpy(), 'expected a tensor, got ndarray'),
         (torch.randn(1, 3, 8, 32).double(), 'expected torch.float32 on cpu .*got torch.float64'),
         (torch.randn(1, 3, 8, 32, device='meta'), 'got torch.float32 on meta'),
     ],
@@ -220,18 +221,23 @@ def test_more_rows_than_the_image_has_are_refused():
         stream.push(torch.randn(1, 3, 16, 32))
 
 
-def test_a_state_of_another_model_size_or_version_is_refused():
-    model = make()
-    stream = ImageStream(model, 32)
-    state = stream.state_dict()
-    with pytest.raises(ValueError, match='state: expected weights those of this model'):
-        ImageStream(make(), 32).load_state_dict(state)
-    with pytest.raises(ValueError, match='state: expected width 24, got 32'):
-        ImageStream(model, 24).load_state_dict(state)
-    with pytest.raises(ValueError, match='state: expected version 1, got 0'):
-        stream.load_state_dict(state | {'version': torch.tensor(0)})
-    with pytest.raises(ValueError, match=r'state: expected blocks\.0\.conv .* got'):
-        stream.load_state_dict(state | {'blocks.0.conv': torch.zeros(1, 2)})
-    del state['blocks.1.scan']
-    with pytest.raises(ValueError, match=r'state: expected blocks\.1\.scan, got none'):
-        stream.load_state_dict(state)
+def test_a_model_that_drops_paths_is_refused():
+    model = make(drop_path_rate=0.5)
+    ImageStream(model, 32).push(torch.randn(1, 3, 8, 32, dtype=torch.float64))
+    with pytest.raises(ValueError, match='model: expected evaluation mode, got training'):
+        ImageStream(model.train(), 32).push(torch.randn(1, 3, 8, 32, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        ({'width': 32.0}, 'width: expected a positive int, got 32.0'),
+        ({'width': 0}, 'width: expected a positive int, got 0'),
+        ({'batch_size': 1.5}, 'batch_size: expected a positive int, got 1.5'),
+        ({'height': '8'}, "height: expected a positive int, got '8'"),
+        ({'forget': 1.0}, r'forget: expected a number in \[0, 1\), got 1.0'),
+    ],
+)
+def test_sizes_that_are_none_are_named(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ImageStream(make(), **{'width': 32, **settings})

@@ -92,3 +92,7 @@ def measure(run: FinishedRun, device: str | None, progress: Progress) -> dict:
         'accuracies': (100 * right / total).tolist(),
         'classes': len(predictor.classes),
     }
+
+
+if __name__ == '__main__':
+    main()

@@ -10,7 +10,7 @@ from mmpretrain.structures import DataSample
 from torch import Tensor, nn
 
 from mmdefocus.registry import MODELS
-from mmdefocus.utils.checks import check_choice
+from mmdefocus.utils.checks import check_choice, check_positive_int
 
 from ..backbones import ClsAndTokens, ClsPerStrip
 
@@ -70,8 +70,8 @@ class DefocusClsHead(ClsHead):
             raise ValueError(f'num_classes: expected a positive number, got {num_classes}')
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
-        if early_every is not None and (not isinstance(early_every, int) or early_every < 1):
-            raise ValueError(f'early_every: expected a positive int or None, got {early_every!r}')
+        if early_every is not None:
+            check_positive_int('early_every', early_every)
         super().__init__(loss=mmpretrain_loss(loss), cal_acc=cal_acc, init_cfg=init_cfg or INIT_CFG)
         self.own_aux_loss_weight = aux_loss_weight
         self.register_buffer('aux_weight', torch.ones(()), persistent=False)

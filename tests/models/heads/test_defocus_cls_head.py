@@ -156,9 +156,9 @@ def test_weights_published_without_the_auxiliary_classifier_load(feats):
         ({'num_classes': 0}, 'num_classes: expected a positive number, got 0'),
         ({'aux_loss_weight': -1.0}, 'aux_loss_weight: expected 0 or more'),
         ({'aux_target': 'all'}, 'aux_target: expected one of pooled, tokens'),
-        ({'early_every': 0}, 'early_every: expected a positive int or None, got 0'),
-        ({'early_every': 1.5}, 'early_every: expected a positive int or None, got 1.5'),
-        ({'early_every': '2'}, "early_every: expected a positive int or None, got '2'"),
+        ({'early_every': 0}, 'early_every: expected a positive int, got 0'),
+        ({'early_every': 1.5}, 'early_every: expected a positive int, got 1.5'),
+        ({'early_every': '2'}, "early_every: expected a positive int, got '2'"),
     ],
 )
 def test_bad_arguments_are_named(kwargs, message):
