@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.progress import Progress
+from torch import Tensor
 
 from mmdefocus.apis.inference import build_predictor
 from mmdefocus.apis.streaming import StreamReader, settled_at
@@ -39,9 +40,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--level', type=at_least(0), default=0, help='level of a TIFF pyramid')
 
 
-def read(reader: StreamReader, strips: Strips, rows: int, out: Path) -> list[dict]:
-    """Reads the image, writes the feature map, and returns the answers after the strips."""
+def read(
+    reader: StreamReader, strips: Strips, rows: int, out: Path
+) -> tuple[list[dict], list[Tensor]]:
+    """Reads the image and writes the feature map.
+
+    Returns:
+        The five best classes after each strip, and the scores of all.
+    """
     answers: list[dict] = []
+    scores: list[Tensor] = []
     console = make_console(stderr=True)
     with replacing(out / 'featmap.npy') as path, Progress(console=console) as progress:
         shape = (*reader.map_shape, reader.channels)
@@ -59,11 +67,12 @@ def read(reader: StreamReader, strips: Strips, rows: int, out: Path) -> list[dic
                 score = best[0]['score']
                 print(f'{reading.rows} rows: {best[0]["name"]} {score:.3f}', flush=True)
             answers.append({'rows': reading.rows, 'classes': best})
+            scores.append(reading.scores)
         featmap.flush()
-    return answers
+    return answers, scores
 
 
-def draw(answers: list[dict], path: Path) -> None:
+def draw(answers: list[dict], scores: list[Tensor], path: Path) -> None:
     """Draws the scores of the classes that were best at the end against the rows read."""
     from matplotlib.figure import Figure
 
@@ -71,11 +80,7 @@ def draw(answers: list[dict], path: Path) -> None:
     axes = figure.subplots()
     rows = [answer['rows'] for answer in answers]
     for last in answers[-1]['classes']:
-        found = [
-            {entry['label']: entry['score'] for entry in answer['classes']} for answer in answers
-        ]
-        scores = [scores.get(last['label'], np.nan) for scores in found]
-        axes.plot(rows, scores, marker='.', label=last['name'])
+        axes.plot(rows, [one[last['label']] for one in scores], marker='.', label=last['name'])
     axes.set(xlabel='rows read', ylabel='score', ylim=(0, 1))
     axes.legend()
     with replacing(path) as unfinished:
@@ -91,7 +96,7 @@ def main(args: Namespace) -> None:
     reader = StreamReader(predictor, strips.height, strips.width)
     unit = reader.stream.unit
     rows = -(-(args.rows or PIXELS // strips.width) // unit) * unit or unit
-    answers = read(reader, strips, rows, args.out)
+    answers, scores = read(reader, strips, rows, args.out)
     if answers:
         settled = settled_at([answer['classes'][0]['label'] for answer in answers])
         summary = {
@@ -102,7 +107,7 @@ def main(args: Namespace) -> None:
             'answers': answers,
         }
         write_json(summary, args.out / 'answers.json')
-        draw(answers, args.out / 'confidence.png')
+        draw(answers, scores, args.out / 'confidence.png')
         best = answers[-1]['classes'][0]
         print(
             f'{best["name"]} {best["score"]:.3f}, settled at strip {settled + 1} of '
