@@ -4,6 +4,8 @@ import io
 import sys
 from contextlib import redirect_stdout
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -119,3 +121,25 @@ def test_package_that_is_not_installed_is_skipped_with_a_word(
         message = workshop.error(f'benchmark/{tool}', *arguments)
     assert 'none of those that are wanted can run' in message
     assert 'is skipped' in printed.getvalue() and package in printed.getvalue()
+
+
+def test_streaming_measures_strips_and_forward(load_tool, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / 'tile.png'), np.full((8, 8, 3), 90, np.uint8))
+    tool = load_tool('benchmark/streaming')
+    options = [str(tmp_path), '--small', '--patch-size', '128', '--sizes', '1024']
+    for way in ([], ['--at-once', '--repeats', '1']):
+        tool.main([*options, *way])
+        (line,) = [row for row in capsys.readouterr().out.splitlines() if row.startswith('1024² ')]
+        size, tokens, seconds, peak = line.split()
+        assert (size, tokens) == ('1024²', '64')
+        assert float(seconds) >= 0 and float(peak) > 0.1
+
+
+@pytest.mark.parametrize('size', ['512', '3000', '65536'])
+def test_streaming_names_sizes_without_strips_of_a_megapixel(load_tool, tmp_path, capsys, size):
+    cv2.imwrite(str(tmp_path / 'tile.png'), np.full((8, 8, 3), 90, np.uint8))
+    with pytest.raises(SystemExit):
+        load_tool('benchmark/streaming').main([str(tmp_path), '--small', '--sizes', size])
+    assert f'--sizes: expected powers of two from 1024 to 32768, got {size}' in (
+        capsys.readouterr().err
+    )
