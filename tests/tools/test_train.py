@@ -60,6 +60,22 @@ def test_resumes_from_a_named_checkpoint(workshop):
     assert (workshop.path / 'run' / 'epoch_1.pth').read_bytes() == before
 
 
+def test_early_answers_are_trained_and_tested(workshop):
+    early = (
+        "model['backbone']['out_type'] = 'cls_per_strip'\nmodel['head']['early_every'] = {}\n"
+        'train_cfg = dict(max_epochs=1)\n'
+    )
+    weights = []
+    for every in (1, 2):  # of 2 strips
+        config = workshop.config(early.format(every))
+        workshop.run('train', config, '--work-dir', f'every-{every}')
+        workshop.run('test', config, f'every-{every}/epoch_1.pth', '--out', f'{every}.json')
+        assert (workshop.path / f'{every}.json').is_file()
+        weights.append(read(workshop.path / f'every-{every}' / 'epoch_1.pth')['state_dict'])
+    first, second = weights
+    assert any(not torch.equal(first[name], second[name]) for name in first)
+
+
 def test_work_dir_is_named_after_the_config(workshop):
     config = workshop.config('train_cfg.update(max_epochs=1)')
     workshop.run('train', config)
