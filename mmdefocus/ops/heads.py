@@ -10,13 +10,25 @@ DIMENSIONS = {'q': 'BHLK', 'k': 'BHLK', 'v': 'BHLV', 'log_decay': 'H'}
 EXAMPLE_WIDTH = 64
 
 
-def check_heads(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> None:
+def check_heads(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, *, of_tokens: bool = False
+) -> None:
     """Checks q, k `(B, H, L, K)`, v `(B, H, L, V)` and log_decay `(H,)`.
+
+    Args:
+        q: Queries.
+        k: Keys.
+        v: Values.
+        log_decay: The decay of each head.
+        of_tokens: Whether it may also be that of each token and head, `(B, H, L)`.
 
     Raises:
         ValueError: If shapes, dtypes or devices do not fit.
     """
-    check_tensors({'q': q, 'k': k, 'v': v, 'log_decay': log_decay}, DIMENSIONS)
+    dimensions = DIMENSIONS
+    if of_tokens and isinstance(log_decay, Tensor) and log_decay.dim() == 3:
+        dimensions = DIMENSIONS | {'log_decay': 'BHL'}
+    check_tensors({'q': q, 'k': k, 'v': v, 'log_decay': log_decay}, dimensions)
 
 
 def example_heads(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
