@@ -2,6 +2,7 @@
 
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
+from .defocus_mamba2 import DefocusMamba2
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ImageBackbone
@@ -10,6 +11,7 @@ __all__ = [
     'BidirectionalMamba',
     'ClsAndTokens',
     'DefocusMamba',
+    'DefocusMamba2',
     'DefocusRetNet',
     'DefocusViT',
     'ImageBackbone',
