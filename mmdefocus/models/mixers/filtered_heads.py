@@ -14,7 +14,7 @@ class HeadInputs(NamedTuple):
         q: Queries, turned by their positions, `(B, H, L, K)`.
         k: Keys, turned by their positions, `(B, H, L, K)`.
         v: Values, `(B, H, L, V)`.
-        log_decay: λ of each head, `(H,)`; 0 without decay.
+        log_decay: λ of each head, `(H,)`; 0 without decay. In Mamba-2 of each token, `(B, H, L)`.
     """
 
     q: Tensor

@@ -117,7 +117,7 @@ class Mamba2Mixer(Mixer):
         """Mixes `(B, L, C)` causally along L."""
         z, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
         xBC = causal_conv1d(xBC, *self._kernel())
-        return self._gated(retention(*self.prepare(xBC, *steps)), xBC, z)
+        return self._gated(retention(*self.project(xBC, *steps)), xBC, z)
 
     def initial_state(self, batch_size: int, forget: float = 0.0) -> Mamba2State:
         """Returns the state before the first token; its size is fixed, so nothing is forgotten."""
@@ -135,16 +135,16 @@ class Mamba2Mixer(Mixer):
         """Mixes `(B, L, C)` after the tokens that a state has seen, see `Mixer.advance`."""
         z, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
         xBC, conv = causal_conv1d_with_state(xBC, *self._kernel(), state.conv)
-        heads = self.prepare(xBC, *steps, first=first)
+        heads = self.project(xBC, *steps, first=first)
         y, memory = retention_with_state(*heads, state.memory)
         return self._gated(y, xBC, z), Mamba2State(conv, memory)
 
-    def inputs(self, tokens: Tensor) -> HeadInputs:
+    def prepare(self, tokens: Tensor) -> HeadInputs:
         """Turns `(B, L, C)` into the inputs of the retention, with the filter applied."""
         _, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
-        return self.prepare(causal_conv1d(xBC, *self._kernel()), *steps)
+        return self.project(causal_conv1d(xBC, *self._kernel()), *steps)
 
-    def prepare(
+    def project(
         self, xBC: Tensor, steps: Tensor | None = None, first: Tensor | None = None
     ) -> HeadInputs:
         """Turns what the convolution returns into the inputs of the retention.

@@ -57,7 +57,7 @@ def test_decays_come_from_tokens_only_where_they_should():
     tokens = torch.randn(2, 5, 12)
     for decay, shape in (('data_dependent', (2, 3, 5)), ('learnable', (3,)), ('none', (3,))):
         mixer = Mamba2Mixer(**SIZES, filter=Filter(decay))
-        assert mixer.inputs(tokens).log_decay.shape == shape
+        assert mixer.prepare(tokens).log_decay.shape == shape
 
 
 @pytest.mark.parametrize(
