@@ -115,9 +115,9 @@ class Mamba2Mixer(Mixer):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` causally along L."""
-        z, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
+        z, xBC, steps = self._split(tokens)
         xBC = causal_conv1d(xBC, *self._kernel())
-        return self._gated(retention(*self.project(xBC, *steps)), xBC, z)
+        return self._gated(retention(*self.project(xBC, steps)), xBC, z)
 
     def initial_state(self, batch_size: int, forget: float = 0.0) -> Mamba2State:
         """Returns the state before the first token; its size is fixed, so nothing is forgotten."""
@@ -133,20 +133,17 @@ class Mamba2Mixer(Mixer):
         self, tokens: Tensor, state: Mamba2State, first: Tensor
     ) -> tuple[Tensor, Mamba2State]:
         """Mixes `(B, L, C)` after the tokens that a state has seen, see `Mixer.advance`."""
-        z, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
+        z, xBC, steps = self._split(tokens)
         xBC, conv = causal_conv1d_with_state(xBC, *self._kernel(), state.conv)
-        heads = self.project(xBC, *steps, first=first)
-        y, memory = retention_with_state(*heads, state.memory)
+        y, memory = retention_with_state(*self.project(xBC, steps, first), state.memory)
         return self._gated(y, xBC, z), Mamba2State(conv, memory)
 
     def prepare(self, tokens: Tensor) -> HeadInputs:
         """Turns `(B, L, C)` into the inputs of the retention, with the filter applied."""
-        _, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
-        return self.project(causal_conv1d(xBC, *self._kernel()), *steps)
+        _, xBC, steps = self._split(tokens)
+        return self.project(causal_conv1d(xBC, *self._kernel()), steps)
 
-    def project(
-        self, xBC: Tensor, steps: Tensor | None = None, first: Tensor | None = None
-    ) -> HeadInputs:
+    def project(self, xBC: Tensor, steps: Tensor | None, first: Tensor | None = None) -> HeadInputs:
         """Turns what the convolution returns into the inputs of the retention.
 
         Args:
@@ -169,6 +166,11 @@ class Mamba2Mixer(Mixer):
         if steps is not None:
             log_decay = log_decay.transpose(1, 2)  # (B, H, L)
         return HeadInputs(q, k, v.transpose(1, 2), log_decay)
+
+    def _split(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns z, x with B and C, and the time steps, if they come from tokens."""
+        z, xBC, *steps = self.in_proj(tokens).split(self.sizes, dim=-1)
+        return z, xBC, steps[0] if steps else None
 
     def _kernel(self) -> tuple[Tensor, Tensor]:
         return self.conv1d.weight.squeeze(1), cast(Tensor, self.conv1d.bias)
