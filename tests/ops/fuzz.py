@@ -105,6 +105,8 @@ def _vary(rng: random.Random, call: Call) -> None:
         *sizes, _ = x['v'].shape
         x['v'] = torch.randn(*sizes, rng.randint(1, 40))
         x['log_decay'] = x['log_decay'] * rng.choice((0, 1, 1, 10, 1e4))
+    if call.name == 'retention' and rng.random() < 0.3:  # the heads share queries and keys
+        x['q'], x['k'] = x['q'][:, :1], x['k'][:, :1]
     if call.name == 'retention' and rng.random() < 0.5:
         some_forget_all = torch.rand(sizes).clamp(min=1e-4)
         x['log_decay'] = x['log_decay'][:, None] / some_forget_all

@@ -59,6 +59,20 @@ def test_equal_decays_of_tokens_equal_that_of_the_head(backend, long, run_with_g
     torch.testing.assert_close(of_each.sum((0, 2)), of_heads)
 
 
+@of_both
+def test_queries_and_keys_that_heads_share_are_those_of_each(
+    backend, of_tokens, long, run_with_gradients
+):
+    q, k, v, log_decay = make_inputs(of_tokens, length=long)
+    heads = v.shape[1]
+    whole = [x[:, :1].expand(-1, heads, -1, -1) for x in (q, k)]
+    expected, (*of_whole, dv, drates) = run_with_gradients((*whole, v, log_decay), backend)
+    y, found = run_with_gradients((q[:, :1], k[:, :1], v, log_decay), backend)
+    torch.testing.assert_close(y, expected)
+    dq, dk = (x.sum(1, keepdim=True) for x in of_whole)
+    torch.testing.assert_close(found, (dq, dk, dv, drates))
+
+
 class TestAccuracy(shared.AccuracyTests):
     make_inputs = staticmethod(make_inputs)
 
@@ -169,6 +183,19 @@ def test_decays_of_other_tokens_are_named(shape):
     q, k, v, _ = make_inputs()
     with pytest.raises(ValueError, match=r'^log_decay: expected \(2, 3, 23\) for q'):
         retention(q, k, v, -torch.ones(shape))
+
+
+def test_heads_that_share_queries_share_the_keys():
+    q, k, v, log_decay = make_inputs()
+    with pytest.raises(ValueError, match=r'^k: expected \(2, 1, 23, 6\) for q'):
+        retention(q[:, :1], k, v, log_decay)
+
+
+def test_the_cost_of_products_that_heads_share_counts_once():
+    q, k, v, log_decay = make_inputs(length=9)
+    cost = operators()[OPERATOR].cost
+    saved = 2 * (3 - 1) * 9 * 9 * 2 * 6  # of two images, in two of three heads
+    assert cost(q, k, v, log_decay) - cost(q[:, :1], k[:, :1], v, log_decay) == saved
 
 
 @of_both

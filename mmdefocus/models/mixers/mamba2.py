@@ -155,7 +155,7 @@ class Mamba2Mixer(Mixer):
         BC = BC.unflatten(-1, (2, self.state_size)).transpose(1, 2)  # (B, 2, L, N)
         if self.rope is not None:
             BC = self.rope(BC, first)
-        k, q = BC.unsqueeze(2).expand(-1, -1, self.num_heads, -1, -1).unbind(1)  # (B, H, L, N)
+        k, q = BC.unsqueeze(2).unbind(1)  # (B, 1, L, N), of all heads
         v = x.unflatten(-1, (self.num_heads, -1))  # (B, L, H, P)
         if self.decay is None:
             return HeadInputs(q, k, v.transpose(1, 2), x.new_zeros(self.num_heads))

@@ -29,7 +29,7 @@ def retention(
 
     Args:
         q: Queries, `(B, H, L, K)`, float64, float32, bfloat16 or float16.
-        k: Keys, `(B, H, L, K)`.
+        k: Keys, `(B, H, L, K)`. Where all heads share queries and keys, both are `(B, 1, L, K)`.
         v: Values, `(B, H, L, V)`.
         log_decay: λ per head, `(H,)`, or per token and head, `(B, H, L)`. Negative; 0 is no decay.
         backend: A name of `available_backends()['retention']`, or 'auto'.
@@ -40,7 +40,7 @@ def retention(
     Raises:
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
-    check_heads(q, k, v, log_decay, of_tokens=True)
+    check_heads(q, k, v, log_decay, of_retention=True)
     return run('retention', backend, q, k, v, log_decay)
 
 
@@ -59,8 +59,8 @@ def retention_with_state(
     in pieces.
 
     Args:
-        q: Queries, `(B, H, L, K)`.
-        k: Keys, `(B, H, L, K)`.
+        q: Queries, `(B, H, L, K)`, or `(B, 1, L, K)`.
+        k: Keys, as q.
         v: Values, `(B, H, L, V)`.
         log_decay: λ per head, `(H,)`, or per token and head, `(B, H, L)`. Negative; 0 is no decay.
         initial_state: `(B, H, K, V)`, computed with in float32 (float64 for float64 values); None
@@ -75,7 +75,7 @@ def retention_with_state(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     y = retention(q, k, v, log_decay, backend=backend)
-    check_state(initial_state, (*q.shape[:2], q.shape[3], v.shape[3]), q)
+    check_state(initial_state, (*v.shape[:2], q.shape[3], v.shape[3]), q)
     if initial_state is None:
         return y, final_state(k, v, log_decay, None)
     state = initial_state.to(wide_dtype(v.dtype))
@@ -97,14 +97,15 @@ def flops(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> int:
     For q, k `(B, H, L, K)` and v `(B, H, L, V)`: a row of S tokens costs `2 S (K + V)` in products
     and S to apply the decay. It is all L tokens in the dense form; or those of a chunk, where the
     state between chunks adds `4 K V` to read and write it. A table of the decay costs 2 a head and
-    distance; with a decay for each token it costs 2 a pair of tokens.
+    distance; with a decay for each token it costs 2 a pair of tokens. Products of queries and keys
+    that the heads share count once.
     """
-    batch, heads, length, keys = q.shape
-    values = v.shape[-1]
+    batch, key_heads, length, keys = q.shape
+    heads, values = v.shape[1], v.shape[3]
     of_tokens = log_decay.dim() == 3
-    widths = 2 * (keys + values) + (3 if of_tokens else 1)
-    row = min(length * widths, CHUNK * widths + 4 * keys * values)
-    return heads * length * (batch * row + (0 if of_tokens else 2))
+    widths = 2 * keys * key_heads + (2 * values + (3 if of_tokens else 1)) * heads
+    row = min(length * widths, CHUNK * widths + 4 * keys * values * heads)
+    return length * (batch * row + (0 if of_tokens else 2 * heads))
 
 
 register(

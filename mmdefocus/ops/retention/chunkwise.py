@@ -10,7 +10,7 @@ from torch import Tensor
 from ..custom_operator import custom_operator
 from ..numerics import wide_dtype, without_autocast
 from .decays import decays_of
-from .parallel import dense_retention, dense_retention_backward
+from .parallel import dense_retention, dense_retention_backward, sum_shared
 
 CHUNK = 128
 
@@ -31,8 +31,8 @@ def _along(rates: Tensor, chunk: slice) -> Tensor:
 
 
 def _outputs(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
-    batch, heads, length, width = q.shape
-    shape = (len(_chunks(length)), batch, heads, width, v.shape[-1])
+    batch, heads, length, value_width = v.shape
+    shape = (len(_chunks(length)), batch, heads, q.shape[3], value_width)
     return torch.empty_like(v), v.new_empty(shape, dtype=wide_dtype(v.dtype))
 
 
@@ -68,8 +68,8 @@ def _backward(
 
         dq_state = (dy_c @ state.mT).mul_(entry)
         dk_state = (v_c @ carry.mT).mul_(leave)
-        dq[:, :, chunk] = dq_c + dq_state
-        dk[:, :, chunk] = dk_c + dk_state
+        dq[:, :, chunk] = dq_c + sum_shared(dq_state, q)
+        dk[:, :, chunk] = dk_c + sum_shared(dk_state, k)
         dv[:, :, chunk] = dv_c + (k_c * leave) @ carry
 
         drates_c = _along(drates, chunk)

@@ -29,7 +29,7 @@ def dense_retention(
     q: Tensor, k: Tensor, v: Tensor, decays: Decays, product: Product = causal_product
 ) -> Tensor:
     """Computes `(q kᵀ * decay) v` of tensors of one dtype, the last product with `product`."""
-    return product((q @ k.mT).mul_(decays.within).tril_(), v)
+    return product(_multiply_(q @ k.mT, decays.within, v).tril_(), v)
 
 
 def dense_retention_backward(
@@ -39,8 +39,20 @@ def dense_retention_backward(
     products = q @ k.mT
     dv = (products * decays.within).tril_().mT @ dy
     dproducts = (dy @ v.mT).mul_(decays.within).tril_()
-    dq, dk = causal_product(dproducts, k), dproducts.mT @ q
-    return dq, dk, dv, decays.within_gradient(products.mul_(dproducts))
+    of_heads = sum_shared(dproducts, q)
+    dq, dk = causal_product(of_heads, k), of_heads.mT @ q
+    return dq, dk, dv, decays.within_gradient(_multiply_(products, dproducts, v))
+
+
+def sum_shared(gradient: Tensor, shared: Tensor) -> Tensor:
+    """Returns a gradient `(B, H, ...)` as it is, or `(B, 1, ...)` of what all heads share."""
+    return gradient if gradient.shape[1] == shared.shape[1] else gradient.sum(1, keepdim=True)
+
+
+def _multiply_(products: Tensor, factors: Tensor, v: Tensor) -> Tensor:
+    """Multiplies products of queries and keys for each head of v, in place where they are its."""
+    of_each = products.shape[1] == v.shape[1]
+    return products.mul_(factors) if of_each else products * factors
 
 
 @without_autocast

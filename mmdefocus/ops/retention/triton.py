@@ -25,6 +25,7 @@ BLOCK_BACKWARD = 32  # of q and k, where their gradients stay in registers
 def triton_retention(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> Tensor:
     """See `retention`."""
     dtype = wide_dtype(v.dtype)
+    q, k = (x.expand(-1, v.shape[1], -1, -1) for x in (q, k))  # where the heads share them
     y, _ = _retention(q, k, v, log_decay.to(dtype).contiguous())
     return y
 
