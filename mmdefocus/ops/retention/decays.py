@@ -71,8 +71,12 @@ class TokenDecays:
     def __init__(self, rates: Tensor) -> None:
         self.dtype = rates.dtype
         self.sums = sums_of(rates)
-        between = (self.sums.unsqueeze(-1) - self.sums.unsqueeze(-2)).tril_()
-        self.within = fade(between.to(self.dtype))
+        # a float64 table would take twice the time: of two parts, a difference is rounded as itself
+        high = self.sums.to(self.dtype)
+        low = (self.sums - high).to(self.dtype)
+        between = high.unsqueeze(-1) - high.unsqueeze(-2)
+        between.add_(low.unsqueeze(-1)).sub_(low.unsqueeze(-2))
+        self.within = fade(between.tril_())
 
     def steps(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns those of `HeadDecays`, `(B, H, T, 1)` twice and `(B, H, 1, 1)`."""
@@ -107,7 +111,7 @@ def decays_of(rates: Tensor, length: int) -> Decays:
 def sums_of(log_decay: Tensor) -> Tensor:
     """Returns the sums of λ up to each token, `(..., T)`, in float64.
 
-    In it, a difference of two of them is as exact as λ, also after tokens that forget everything.
+    There, a difference of two of them is as exact as λ, also after tokens that forget everything.
     """
     return log_decay.double().clamp(min=LEAST_LOG_DECAY).cumsum(-1)
 
