@@ -19,9 +19,9 @@ class ImageStream:
     """Encodes images whose rows come in strips, and answers at any time.
 
     What `push` returns for all strips is the feature map of `forward`, and `cls_token` after the
-    last is its CLS token. `DefocusMamba` and `DefocusRetNet` carry a state of a fixed size;
-    `DefocusViT` keeps keys and values of the tokens so far. No gradients are computed: to train
-    through pieces, use `SequenceEncoder.advance`.
+    last is its CLS token. `DefocusMamba`, `DefocusMamba2` and `DefocusRetNet` carry a state of a
+    fixed size; `DefocusViT` keeps keys and values of the tokens so far. No gradients are computed:
+    to train through pieces, use `SequenceEncoder.advance`.
 
     Strips have h rows, h a multiple of `unit`: the patch size or, for `token_order='sections'`, the
     side of a section. A strip of any other number of rows is the last; it is padded as in
@@ -215,7 +215,7 @@ class StreamStep(nn.Module):
     """A step of an `ImageStream` as a function of tensors, to be exported.
 
     Args:
-        model: `DefocusMamba` or `DefocusRetNet`, whose states have a fixed size.
+        model: `DefocusMamba`, `DefocusMamba2` or `DefocusRetNet`, whose states have a fixed size.
         batch_size: B.
     """
 

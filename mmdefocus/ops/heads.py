@@ -10,13 +10,28 @@ DIMENSIONS = {'q': 'BHLK', 'k': 'BHLK', 'v': 'BHLV', 'log_decay': 'H'}
 EXAMPLE_WIDTH = 64
 
 
-def check_heads(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> None:
+def check_heads(
+    q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, *, of_retention: bool = False
+) -> None:
     """Checks q, k `(B, H, L, K)`, v `(B, H, L, V)` and log_decay `(H,)`.
+
+    Args:
+        q: Queries.
+        k: Keys.
+        v: Values.
+        log_decay: The decay of each head.
+        of_retention: Whether all heads may share q and k, `(B, 1, L, K)`, and the decay may also be
+            that of each token and head, `(B, H, L)`.
 
     Raises:
         ValueError: If shapes, dtypes or devices do not fit.
     """
-    check_tensors({'q': q, 'k': k, 'v': v, 'log_decay': log_decay}, DIMENSIONS)
+    dimensions = DIMENSIONS
+    if of_retention and isinstance(log_decay, Tensor) and log_decay.dim() == 3:
+        dimensions = dimensions | {'log_decay': 'BHL'}
+    if of_retention and isinstance(q, Tensor) and q.dim() == 4 and q.shape[1] == 1:
+        dimensions = dimensions | {'q': 'BGLK', 'k': 'BGLK'}
+    check_tensors({'q': q, 'k': k, 'v': v, 'log_decay': log_decay}, dimensions)
 
 
 def example_heads(shape: Shape, dtype: torch.dtype) -> dict[str, object]:

@@ -33,6 +33,7 @@ TINY_MAMBA = dict(embed_dims=64, depth=2, intermediate_size=128, time_step_rank=
 TINY_ARCHS = {
     'BidirectionalMamba': TINY_MAMBA,
     'DefocusMamba': TINY_MAMBA,
+    'DefocusMamba2': dict(embed_dims=64, depth=2, intermediate_size=128, state_size=16),
     'DefocusRetNet': dict(
         embed_dims=64, depth=2, num_heads=2, value_channels=128, feedforward_channels=128
     ),

@@ -24,9 +24,17 @@ TINY_MAMBA = {
     'time_step_rank': 2,
     'group_norm_size': 16,
 }
+TINY_MAMBA2 = {
+    'embed_dims': 16,
+    'depth': 3,
+    'intermediate_size': 32,
+    'state_size': 4,
+    'head_size': 16,
+}
 TINY_ARCHS = {
     'BidirectionalMamba': TINY_MAMBA,
     'DefocusMamba': TINY_MAMBA,
+    'DefocusMamba2': TINY_MAMBA2,
     'DefocusRetNet': {
         'embed_dims': 16,
         'depth': 3,

@@ -11,7 +11,7 @@ from mmdefocus.models.sequence_state import named_tensors, with_tensors
 
 from .conftest import build_tiny
 
-FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')
+FAMILIES = ('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT')
 FORGET = 1e-3
 
 

@@ -9,8 +9,8 @@ from mmdefocus.ops import exportable
 
 from .conftest import build_tiny
 
-FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')
-CONSTANT = FAMILIES[:2]
+FAMILIES = ('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT')
+CONSTANT = FAMILIES[:3]
 SECTIONS = {'token_order': 'sections', 'pretrain_img_size': 16}
 
 
@@ -139,7 +139,7 @@ def test_a_compiled_model_streams(family):
 
 
 @pytest.mark.parametrize(
-    ('family', 'settings'), zip(CONSTANT, ({}, SECTIONS), strict=True), ids=['raster', 'sections']
+    ('family', 'settings'), zip(CONSTANT, ({}, {}, SECTIONS), strict=True), ids=CONSTANT
 )
 def test_an_exported_step_runs_in_onnxruntime_to_the_same_result(family, settings, tmp_path):
     pytest.importorskip('onnxscript')

@@ -44,6 +44,12 @@ class Call:
     arguments: dict[str, object]
 
     @property
+    def along(self) -> dict[str, int]:
+        """The tensors along the tokens, with the dimension of the tokens."""
+        of_tokens = getattr(self.arguments.get('log_decay'), 'ndim', 1) == 3
+        return ALONG[self.name] | ({'log_decay': 2} if of_tokens else {})
+
+    @property
     def tensors(self) -> dict[str, Tensor]:
         """Those of real numbers."""
         tensors = {k: x for k, x in self.arguments.items() if isinstance(x, Tensor)}
@@ -99,6 +105,11 @@ def _vary(rng: random.Random, call: Call) -> None:
         *sizes, _ = x['v'].shape
         x['v'] = torch.randn(*sizes, rng.randint(1, 40))
         x['log_decay'] = x['log_decay'] * rng.choice((0, 1, 1, 10, 1e4))
+    if call.name == 'retention' and rng.random() < 0.3:  # the heads share queries and keys
+        x['q'], x['k'] = x['q'][:, :1], x['k'][:, :1]
+    if call.name == 'retention' and rng.random() < 0.5:
+        some_forget_all = torch.rand(sizes).clamp(min=1e-4)
+        x['log_decay'] = x['log_decay'][:, None] / some_forget_all
     if call.name == 'decayed_attention':
         x['causal'] = rng.random() < 0.7
     if call.name == 'ms_deform_attn':
@@ -170,7 +181,7 @@ def mistaken(number: int, call: Call) -> Call:
         x.tolist(),
         None if key != 'delta_bias' else 1.0,
     ]
-    if key not in ALONG[call.name]:
+    if key not in call.along:
         mistakes.append(x[..., :0])
     if len(call.tensors) > 1 and key not in ('x', 'weight'):  # of a size that others have, too
         mistakes.append(x.new_zeros(len(x) + 1, *x.shape[1:]))

@@ -64,6 +64,18 @@ def make_heads(
     return tuple(x.to(dtype) for x in tensors)
 
 
+def of_each_token(log_decay: Tensor, batch: int, length: int) -> Tensor:
+    """Returns decays `(B, H, L)` about those of the heads, some 0 and some forgetting all."""
+    generator = torch.Generator().manual_seed(2)
+    shape = (batch, len(log_decay), length)
+    factors = 2 * torch.rand(shape, generator=generator, dtype=torch.float64)
+    factors[..., 3::7] = 0
+    factors[..., 5::11] = 1e5
+    decays = (log_decay[:, None] * factors).to(log_decay.dtype)
+    decays[:, ::2, 8::23] = -float('inf')
+    return decays
+
+
 def check_decay(
     run: Callable[..., tuple[Tensor, list[Tensor]]],
     relative_error: Callable[[Tensor, Tensor], float],

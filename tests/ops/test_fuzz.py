@@ -10,7 +10,7 @@ import random
 import pytest
 import torch
 
-from .fuzz import ALONG, ROUNDING, mistaken, random_call
+from .fuzz import ROUNDING, mistaken, random_call
 
 CALLS = int(os.environ.get('MMDEFOCUS_FUZZ', '240'))
 SEED = int(os.environ.get('MMDEFOCUS_FUZZ_SEED', '0'))
@@ -97,7 +97,7 @@ def test_what_is_not_finite_reaches_no_earlier_token(numbers):
     for number in numbers:
         call = random_call(number)
         call.arguments |= {'causal': True} if call.name == 'decayed_attention' else {}
-        dims = ALONG[call.name]
+        dims = call.along
         key = random.Random(number).choice(sorted(dims))
         value = random.Random(number).choice((float('nan'), float('inf'), float('-inf')))
         # A copy, since its layout is that of the spoiled one: torch rounds by layout.

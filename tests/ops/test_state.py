@@ -9,18 +9,27 @@ from mmdefocus.ops import available_backends, exportable, operators
 from mmdefocus.ops.operator import Shape
 from mmdefocus.ops.triton_support import interpreted
 
+from . import shared
+
 # An interpreter takes minutes for what fills a block.
 SHAPE = Shape(batch=2, length=23, channels=16 if interpreted() else 128, state=6)
 ALONG = {  # the dimension of tokens
     'selective_scan': (2, ('u', 'delta', 'B', 'C')),
     'gated_selective_scan': (1, ('u', 'delta', 'B', 'C', 'z')),
     'retention': (2, ('q', 'k', 'v')),
+    'retention of tokens': (2, ('q', 'k', 'v', 'log_decay')),
     'causal_conv1d': (1, ('x',)),
 }
+
+
+def operator_of(name):
+    return operators()[name.partition(' ')[0]]
+
+
 AVAILABLE = [
     (name, backend)
     for name in ALONG
-    for backend, state in available_backends('cpu')[name].items()
+    for backend, state in available_backends('cpu')[operator_of(name).name].items()
     if state == 'available'
 ]
 of_compilable = pytest.mark.parametrize(
@@ -33,7 +42,10 @@ of_all = pytest.mark.parametrize('name', ALONG)
 def example(name, shape=SHAPE, dtype=torch.float64):
     """Returns arguments by name, tensors as leaves that need a gradient."""
     torch.manual_seed(0)
-    arguments = operators()[name].example(shape, dtype)
+    arguments = operator_of(name).example(shape, dtype)
+    if name == 'retention of tokens':
+        log_decay = arguments['log_decay']
+        arguments['log_decay'] = shared.of_each_token(log_decay, shape.batch, shape.length)
     return {
         key: value.detach().requires_grad_() if isinstance(value, torch.Tensor) else value
         for key, value in arguments.items()
@@ -48,7 +60,7 @@ def cut(name, arguments, start, stop):
 
 def states_of(name, arguments):
     """Returns an initial state that needs a gradient, and the gradient of a final one."""
-    _, state = operators()[name].with_state(**arguments)
+    _, state = operator_of(name).with_state(**arguments)
     return torch.randn_like(state).requires_grad_(), torch.randn_like(state)
 
 
@@ -59,7 +71,7 @@ def run_in_pieces(name, arguments, cuts, state, backend):
     outputs = []
     for start, stop in zip((0, *cuts), stops, strict=True):
         piece = cut(name, arguments, start, stop)
-        y, state = operators()[name].with_state(**piece, initial_state=state, backend=backend)
+        y, state = operator_of(name).with_state(**piece, initial_state=state, backend=backend)
         outputs.append(y)
     return torch.cat(outputs, dim), state
 
@@ -75,8 +87,9 @@ def results(name, arguments, cuts, backend, state, dstate):
 
 @of_all
 def test_the_list_of_operators_tells_which_have_a_state(name):
-    assert operators()[name].with_state is getattr(ops, f'{name}_with_state')
-    assert {key for key, op in operators().items() if op.with_state} == ALONG.keys()
+    assert operator_of(name).with_state is getattr(ops, f'{operator_of(name).name}_with_state')
+    with_state = {key for key, operator in operators().items() if operator.with_state}
+    assert with_state == {operator_of(key).name for key in ALONG}
 
 
 @of_available
@@ -115,9 +128,9 @@ def test_pieces_keep_the_accuracy_of_each_dtype(name, backend, dtype, relative_e
 @of_available
 def test_without_a_state_it_equals_the_stateless_function(name, backend):
     arguments = example(name)
-    y, _ = operators()[name].with_state(**arguments, backend=backend)
+    y, _ = operator_of(name).with_state(**arguments, backend=backend)
     torch.testing.assert_close(
-        y, operators()[name].function(**arguments, backend=backend), rtol=1e-12, atol=1e-12
+        y, operator_of(name).function(**arguments, backend=backend), rtol=1e-12, atol=1e-12
     )
 
 
@@ -140,7 +153,7 @@ def test_gradcheck_in_and_through_both_states(name, backend):
 
     def run(state, *tensors):
         inputs = arguments | dict(zip(keys, tensors, strict=True))
-        return operators()[name].with_state(**inputs, initial_state=state, backend=backend)
+        return operator_of(name).with_state(**inputs, initial_state=state, backend=backend)
 
     assert gradcheck(run, (state, *(arguments[key] for key in keys)))
 
@@ -160,7 +173,7 @@ def test_compiles_without_a_graph_break(name, backend):
     state, dstate = states_of(name, arguments)
 
     def run(state):
-        return operators()[name].with_state(**arguments, initial_state=state, backend=backend)
+        return operator_of(name).with_state(**arguments, initial_state=state, backend=backend)
 
     torch.compiler.reset()
     compiled = torch.compile(run, fullgraph=True, backend='aot_eager')
@@ -191,7 +204,7 @@ def test_exports(name):
 
     class Step(torch.nn.Module):
         def forward(self, **tensors):
-            return operators()[name].with_state(**tensors, **options)
+            return operator_of(name).with_state(**tensors, **options)
 
     with exportable(), torch.no_grad():
         program = torch.export.export(Step(), (), tensors, strict=False)
@@ -212,7 +225,7 @@ def test_a_bad_state_is_named(name, change, message):
     arguments = example(name)
     state, _ = states_of(name, arguments)
     with pytest.raises(ValueError, match=message):
-        operators()[name].with_state(**arguments, initial_state=change(state))
+        operator_of(name).with_state(**arguments, initial_state=change(state))
 
 
 def test_mamba_ssm_says_why_it_has_no_state():
@@ -229,14 +242,14 @@ def test_gradients_through_states_are_those_of_backpropagation_through_the_whole
     name, length, piece = 'gated_selective_scan', 40, 8
     arguments = example(name, SHAPE._replace(length=length))
     leaves = [value for value in arguments.values() if isinstance(value, torch.Tensor)]
-    whole = operators()[name].function(**arguments).square().sum()
+    whole = operator_of(name).function(**arguments).square().sum()
     expected = torch.autograd.grad(whole, leaves)
 
     states = [None]
     with torch.no_grad():  # forward: keep the states between the pieces, and nothing else
         for start in range(0, length, piece):
             part = cut(name, arguments, start, start + piece)
-            states.append(operators()[name].with_state(**part, initial_state=states[-1])[1])
+            states.append(operator_of(name).with_state(**part, initial_state=states[-1])[1])
     found = [torch.zeros_like(leaf) for leaf in leaves]
     dstate = torch.zeros_like(states[-1])
     for index in reversed(range(length // piece)):  # backward: one piece in memory at a time
@@ -244,7 +257,7 @@ def test_gradients_through_states_are_those_of_backpropagation_through_the_whole
         state = torch.zeros_like(dstate) if state is None else state
         state.requires_grad_()
         part = cut(name, arguments, index * piece, (index + 1) * piece)
-        y, final = operators()[name].with_state(**part, initial_state=state)
+        y, final = operator_of(name).with_state(**part, initial_state=state)
         outputs, gradients = (y.square().sum(), final), (None, dstate)
         *parts, dstate = torch.autograd.grad(outputs, (*leaves, state), gradients)
         found = [a + b for a, b in zip(found, parts, strict=True)]

@@ -11,6 +11,7 @@ onnxruntime = pytest.importorskip('onnxruntime')
 TOOL = 'deployment/export_onnx'
 FAMILIES = {
     'DefocusMamba': {},
+    'DefocusMamba2': dict(intermediate_size=32, state_size=4, head_size=16),
     'DefocusRetNet': dict(num_heads=2, value_channels=32, feedforward_channels=24),
     'DefocusViT': dict(num_heads=2, feedforward_channels=24),
 }

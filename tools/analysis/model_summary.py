@@ -5,7 +5,8 @@ addition. Those of torch are counted by torch.utils.flop_counter, those of our o
 (mmdefocus/analysis/cost/flops.py):
 
     selective scan      B L D (7 N + 1)
-    retention           H L (B S + 2), S = min(L W, 128 W + 4 K V), W = 2 (K + V) + 1
+    retention           H L (B S + 2), S = min(L W, 128 W + 4 K V), W = 2 (K + V) + 1; with a decay
+                        for each token B H L S, W = 2 (K + V) + 3; 2 K / H where heads share q and k
     decayed attention   B H L² (2 (K + V) + 1) + 2 H L
     causal convolution  2 B L D W
 

@@ -78,7 +78,7 @@ options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget -
 step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes
 step mixers 60 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
 step models 150 "$python" $tools/throughput.py "${options[@]}" --compile $compile \
-    --models {defocus_mamba,defocus_retnet,defocus_vit,deit}_$model \
+    --models {defocus_mamba,defocus_mamba2,defocus_retnet,defocus_vit,deit}_$model \
     --resolutions $sides --batch-size $batches
 echo "== all steps took $SECONDS s"
 exit $failed

@@ -8,7 +8,7 @@ Writes OUT/triton_compile.csv.
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -43,9 +43,20 @@ def launches_of(names: Sequence[str], dtype: str, capability: int) -> list[Launc
     found: dict[Launch, None] = {}
     for name in names:
         for width in WIDTHS:
-            call = SUBJECTS[name].call(Shape(1, 197, width, STATES), DTYPES[dtype], 'cpu')
-            found |= dict.fromkeys(record_launches(partial(run, name, call), capability))
+            for call in calls_of(name, Shape(1, 197, width, STATES), DTYPES[dtype]):
+                found |= dict.fromkeys(record_launches(partial(run, name, call), capability))
     return list(found)
+
+
+def calls_of(name: str, shape: Shape, dtype: torch.dtype) -> Iterator[Call]:
+    """Returns a call of an operator; of retention, one with a decay for each token as well."""
+    call = SUBJECTS[name].call(shape, dtype, 'cpu')
+    yield call
+    if name == 'retention':
+        *others, log_decay = call.inputs
+        of_tokens = log_decay.detach()[:, None].repeat(shape.batch, 1, shape.length)
+        arguments = call.arguments | {'log_decay': of_tokens.requires_grad_()}
+        yield call._replace(arguments=arguments, inputs=[*others, of_tokens])
 
 
 def run(name: str, call: Call) -> None:

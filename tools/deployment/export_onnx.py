@@ -27,7 +27,7 @@ from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import check_place, replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
-FAMILIES = ('DefocusMamba', 'DefocusRetNet', 'DefocusViT')
+FAMILIES = ('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT')
 OUTPUTS = {'mmpretrain': 'logits', 'mmdet': 'features'}
 TOLERANCE = 1e-3  # of the largest number in the output
 EXAMPLE_BATCH = 2  # torch.export takes a batch of one for a constant

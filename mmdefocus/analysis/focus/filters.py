@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...models.mixers import BidirectionalMambaMixer, MambaMixer
+from ...models.mixers import BidirectionalMambaMixer, Mamba2Mixer, MambaMixer
 from ...models.mixers.filtered_heads import FilteredHeads
 from ...models.mixers.mamba import ScanInputs
 from .layers import layer_inputs, layers_of, measured
@@ -45,7 +45,7 @@ def filters_of(mixer: nn.Module, tokens: Tensor) -> Filters:
 
     Args:
         mixer: A mixer of this package.
-        tokens: What it reads, `(B, L, C)`; in Mamba the bandwidths depend on it.
+        tokens: What it reads, `(B, L, C)`; in Mamba and Mamba-2 the bandwidths depend on it.
 
     Raises:
         ValueError: If it is another mixer.
@@ -56,6 +56,8 @@ def filters_of(mixer: nn.Module, tokens: Tensor) -> Filters:
         if mixer.rope is not None:
             frequencies = mixer.rope.freq.detach().abs() / mixer.rope.scale
         return Filters(frequencies, rates.expand(len(QUANTILES), -1))
+    if isinstance(mixer, Mamba2Mixer):
+        return Filters(_frequencies(mixer).expand(mixer.num_heads, -1), _head_widths(mixer, tokens))
     if not isinstance(mixer, MambaMixer):
         raise ValueError(f'mixer: expected a mixer of mmdefocus, got {type(mixer).__name__}')
     directions = [mixer, mixer.reverse] if isinstance(mixer, BidirectionalMambaMixer) else [mixer]
@@ -80,7 +82,7 @@ def layer_filters(model: nn.Module, images: Iterable[Tensor], layer: int) -> Fil
     """
     layers = layers_of(model)
     mixer, norm = layers.mixer_of(layer), layers.norm_of(layer)
-    if not isinstance(mixer, (FilteredHeads, MambaMixer)):
+    if not isinstance(mixer, (FilteredHeads, Mamba2Mixer, MambaMixer)):
         return None
     if isinstance(mixer, MambaMixer) and not mixer.state_size:
         return None
@@ -90,11 +92,21 @@ def layer_filters(model: nn.Module, images: Iterable[Tensor], layer: int) -> Fil
             return filters_of(mixer, norm(tokens))
 
 
-def _frequencies(mixer: MambaMixer) -> Tensor:
-    """Returns |θ| of the states, `(N,)`."""
+def _frequencies(mixer: Mamba2Mixer | MambaMixer) -> Tensor:
+    """Returns |θ| of the states, `(N,)`; in Mamba-2 of their pairs."""
     if mixer.rope is None:
         return mixer.D.new_zeros(mixer.state_size)
     return mixer.rope.freq.detach().abs() / mixer.rope.scale
+
+
+def _head_widths(mixer: Mamba2Mixer, tokens: Tensor) -> Tensor:
+    """Returns the quantiles of |λ| over tokens, `(5, H)`."""
+    rates = mixer.prepare(tokens).log_decay.abs()
+    if rates.dim() == 1:
+        return rates.expand(len(QUANTILES), -1)
+    levels = torch.tensor(QUANTILES, dtype=rates.dtype, device=rates.device)
+    per_head = rates.transpose(0, 1).flatten(1)
+    return torch.stack([_quantiles(x, levels) for x in per_head], dim=-1)
 
 
 def _bandwidths(scan: ScanInputs) -> Tensor:

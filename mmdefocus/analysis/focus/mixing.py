@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from ...models.mixers import (
     AttentionMixer,
     BidirectionalMambaMixer,
+    Mamba2Mixer,
     MambaMixer,
     RetentionMixer,
 )
 from ...models.mixers.mamba import ScanInputs
+from ...ops.retention.decays import sums_of
 
-MIXERS = (AttentionMixer, BidirectionalMambaMixer, MambaMixer, RetentionMixer)
+MIXERS = (AttentionMixer, BidirectionalMambaMixer, Mamba2Mixer, MambaMixer, RetentionMixer)
 ENTRIES_AT_ONCE = 1 << 24  # of a matrix, heads or channels included
 
 
@@ -27,8 +29,9 @@ def mixing_matrix(mixer: nn.Module, tokens: Tensor, rows: slice | None = None) -
     """Returns the weights with which a mixer adds up its tokens.
 
     Args:
-        mixer: An `AttentionMixer`, a `RetentionMixer`, a `MambaMixer`, a `BidirectionalMambaMixer`,
-            or the `MultiheadAttention` of MMPretrain's `VisionTransformer`.
+        mixer: An `AttentionMixer`, a `RetentionMixer`, a `Mamba2Mixer`, a `MambaMixer`, a
+            `BidirectionalMambaMixer`, or the `MultiheadAttention` of MMPretrain's
+            `VisionTransformer`.
         tokens: What the mixer reads, `(B, L, C)`: the normalised input of its block.
         rows: Places of the tokens t whose weights are wanted, R of them; None for all. A row alone
             takes memory of a row.
@@ -47,7 +50,7 @@ def mixing_matrix(mixer: nn.Module, tokens: Tensor, rows: slice | None = None) -
             'mixer: expected a mixer of mmdefocus or the MultiheadAttention of mmpretrain, '
             f'got {type(mixer).__name__}'
         )
-    if isinstance(mixer, (AttentionMixer, RetentionMixer)):
+    if isinstance(mixer, (AttentionMixer, Mamba2Mixer, RetentionMixer)):
         return _heads(mixer, tokens, places)
     if isinstance(mixer, BidirectionalMambaMixer):
         return _both_directions(mixer, tokens, places)
@@ -154,13 +157,20 @@ def _both_directions(mixer: BidirectionalMambaMixer, tokens: Tensor, places: Ten
     return torch.cat((rows[..., read_at], rows_back[..., read_at]), dim=1)
 
 
-def _heads(mixer: AttentionMixer | RetentionMixer, tokens: Tensor, places: Tensor) -> Tensor:
+def _heads(
+    mixer: AttentionMixer | Mamba2Mixer | RetentionMixer, tokens: Tensor, places: Tensor
+) -> Tensor:
     q, k, v, log_decay = mixer.prepare(tokens)
     wide = torch.promote_types(v.dtype, torch.float32)
     distance = places.unsqueeze(-1) - torch.arange(k.shape[2], device=k.device)
-    decay = torch.exp(log_decay.to(wide)[:, None, None] * distance.abs())
-    scores = decay * (q[:, :, places].to(wide) @ k.to(wide).mT)
-    if isinstance(mixer, RetentionMixer):
+    if log_decay.dim() == 3:  # of each token
+        sums = sums_of(log_decay)
+        between = sums[..., places].unsqueeze(-1) - sums.unsqueeze(-2)
+        exponent = between.masked_fill(distance < 0, 0.0).to(wide)
+    else:
+        exponent = log_decay.to(wide)[:, None, None] * distance.abs()
+    scores = torch.exp(exponent) * (q[:, :, places].to(wide) @ k.to(wide).mT)
+    if not isinstance(mixer, AttentionMixer):
         return scores.masked_fill(distance < 0, 0.0)
     logits = scores * q.shape[-1] ** -0.5
     if mixer.causal:

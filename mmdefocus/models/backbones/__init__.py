@@ -2,6 +2,7 @@
 
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
+from .defocus_mamba2 import DefocusMamba2
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ClsPerStrip, ImageBackbone
@@ -11,6 +12,7 @@ __all__ = [
     'ClsAndTokens',
     'ClsPerStrip',
     'DefocusMamba',
+    'DefocusMamba2',
     'DefocusRetNet',
     'DefocusViT',
     'ImageBackbone',

@@ -22,8 +22,8 @@ class Filter:
     """Settings of the bandpass filter, the same in all blocks of a model (Table 4a).
 
     Attributes:
-        decay: Where λ comes from: 'data_dependent', from the token (Mamba alone); 'learnable',
-            a parameter; 'fixed', its initial value; 'none', no decay.
+        decay: Where λ comes from: 'data_dependent', from the token (Mamba and Mamba-2);
+            'learnable', a parameter; 'fixed', its initial value; 'none', no decay.
         rope: Where θ comes from: 'learnable', 'fixed' or 'none'.
         rope_scale: Divides the token positions at another resolution (Appendix B.2).
         delta_scale: Divides λ, in Mamba the time steps Δ, at another resolution (Appendix B.2).

@@ -11,10 +11,10 @@ class HeadInputs(NamedTuple):
     """Inputs of `mmdefocus.ops.retention` and `decayed_attention`.
 
     Attributes:
-        q: Queries, turned by their positions, `(B, H, L, K)`.
-        k: Keys, turned by their positions, `(B, H, L, K)`.
+        q: Queries, turned by their positions, `(B, H, L, K)`; in Mamba-2 `(B, 1, L, K)`.
+        k: Keys, turned by their positions, likewise.
         v: Values, `(B, H, L, V)`.
-        log_decay: λ of each head, `(H,)`; 0 without decay.
+        log_decay: λ of each head, `(H,)`; 0 without decay. In Mamba-2 of each token, `(B, H, L)`.
     """
 
     q: Tensor

@@ -20,6 +20,16 @@ from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, rotary_freque
 TIME_STEP_RANGE = (0.001, 0.1)
 
 
+def initial_time_steps(number: int) -> Tensor:
+    """Returns Δ before the softplus, `(number,)`: of steps that rise from 0.001 to 0.1.
+
+    They rise in equal ratios, as released, where Appendix B.2 says "linearly distributed".
+    """
+    low, high = (math.log(step) for step in TIME_STEP_RANGE)
+    steps = torch.linspace(low, high, number).exp()
+    return steps + torch.log(-torch.expm1(-steps))
+
+
 class ScanInputs(NamedTuple):
     """Inputs of the selective scan, with the filter applied.
 
@@ -149,15 +159,13 @@ class MambaMixer(Mixer):
         if self.decay is None:
             return
         self.decay.reset_rates(torch.arange(1.0, self.state_size + 1))
-        low, high = (math.log(step) for step in TIME_STEP_RANGE)
-        steps = torch.linspace(low, high, len(self.D)).exp()
-        inverse_softplus = steps + torch.log(-torch.expm1(-steps))
+        steps = initial_time_steps(len(self.D))
         if self.time_step_rank:
             bound = self.time_step_rank**-0.5
             nn.init.uniform_(self.dt_proj.weight, -bound, bound)
-            self.dt_proj.bias.copy_(inverse_softplus)
+            self.dt_proj.bias.copy_(steps)
         else:
-            self.dt_bias.copy_(inverse_softplus)
+            self.dt_bias.copy_(steps)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mixes `(B, L, C)` causally along L."""

@@ -9,12 +9,14 @@ from mmdefocus.registry import MODELS
 from mmdefocus.utils.captions import CONTEXT_LENGTH, VOCAB_SIZE
 from mmdefocus.utils.checks import check_choice
 
-from ..backbones import DefocusMamba, DefocusRetNet, DefocusViT
+from ..backbones import DefocusMamba, DefocusMamba2, DefocusRetNet, DefocusViT
 from ..backbones.arch import resolve_arch
 from ..encoder import SequenceEncoder
 from ..layers import Filter
 
-FAMILIES = {family.__name__: family for family in (DefocusMamba, DefocusRetNet, DefocusViT)}
+FAMILIES = {
+    family.__name__: family for family in (DefocusMamba, DefocusMamba2, DefocusRetNet, DefocusViT)
+}
 
 
 @MODELS.register_module()
@@ -26,7 +28,7 @@ class SequenceText(SequenceEncoder):
 
     Args:
         out_dims: E, channels of the feature.
-        family: 'DefocusMamba', 'DefocusRetNet' or 'DefocusViT'.
+        family: 'DefocusMamba', 'DefocusMamba2', 'DefocusRetNet' or 'DefocusViT'.
         arch: As of the family.
         context_length: L, tokens of a caption.
         vocab_size: Number of different tokens.

@@ -1,4 +1,4 @@
-"""Retention: linear attention with a decay per head (Eq. 4 of the paper)."""
+"""Retention: linear attention with a decay per head (Eq. 4 of the paper), or per token and head."""
 
 from torch import Tensor
 
@@ -9,7 +9,7 @@ from ..operator import Backend, Operator, like, register, run
 from ..triton_support import triton_backend
 from .chunkwise import CHUNK, chunkwise_retention
 from .naive import naive_retention
-from .parallel import dense_retention, parallel_retention
+from .parallel import exportable_retention, parallel_retention
 from .state import final_state, read_state
 
 __all__ = ['retention', 'retention_with_state']
@@ -20,14 +20,18 @@ def retention(
 ) -> Tensor:
     """Computes `y_t = Σ_{s <= t} exp(λ (t - s)) (q_t · k_s) v_s` with λ = `log_decay` of the head.
 
+    Where every token has a λ of its own, their sum over the tokens after s up to t is in the place
+    of `λ (t - s)`: token r keeps `exp(λ_r)` of the state. This is the recurrence of Mamba-2
+    (arXiv 2405.21060), with B, C, Δ x and Δ A in the place of k, q, v and λ.
+
     Rotary embedding and the scale `1 / sqrt(K)` are the caller's: pass q and k rotated and one of
     them scaled. Sums are float32 (float64 for float64 values), under autocast too. Any strides do.
 
     Args:
         q: Queries, `(B, H, L, K)`, float64, float32, bfloat16 or float16.
-        k: Keys, `(B, H, L, K)`.
+        k: Keys, `(B, H, L, K)`. Where all heads share queries and keys, both are `(B, 1, L, K)`.
         v: Values, `(B, H, L, V)`.
-        log_decay: λ per head, `(H,)`, negative; 0 is no decay.
+        log_decay: λ per head, `(H,)`, or per token and head, `(B, H, L)`. Negative; 0 is no decay.
         backend: A name of `available_backends()['retention']`, or 'auto'.
 
     Returns:
@@ -36,7 +40,7 @@ def retention(
     Raises:
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
-    check_heads(q, k, v, log_decay)
+    check_heads(q, k, v, log_decay, of_retention=True)
     return run('retention', backend, q, k, v, log_decay)
 
 
@@ -51,14 +55,14 @@ def retention_with_state(
 ) -> tuple[Tensor, Tensor]:
     """Runs `retention` after tokens that a state sums up, and returns the last state as well.
 
-    The state is `S_t = exp(λ) S_{t-1} + k_t v_tᵀ`. See `selective_scan_with_state` for sequences in
-    pieces.
+    The state is `S_t = exp(λ_t) S_{t-1} + k_t v_tᵀ`. See `selective_scan_with_state` for sequences
+    in pieces.
 
     Args:
-        q: Queries, `(B, H, L, K)`.
-        k: Keys, `(B, H, L, K)`.
+        q: Queries, `(B, H, L, K)`, or `(B, 1, L, K)`.
+        k: Keys, as q.
         v: Values, `(B, H, L, V)`.
-        log_decay: λ per head, `(H,)`, negative; 0 is no decay.
+        log_decay: λ per head, `(H,)`, or per token and head, `(B, H, L)`. Negative; 0 is no decay.
         initial_state: `(B, H, K, V)`, computed with in float32 (float64 for float64 values); None
             is 0.
         backend: A name of `available_backends()['retention']`, or 'auto'.
@@ -71,7 +75,7 @@ def retention_with_state(
         ValueError: If shapes, dtypes or devices do not fit, or the backend cannot run.
     """
     y = retention(q, k, v, log_decay, backend=backend)
-    check_state(initial_state, (*q.shape[:2], q.shape[3], v.shape[3]), q)
+    check_state(initial_state, (*v.shape[:2], q.shape[3], v.shape[3]), q)
     if initial_state is None:
         return y, final_state(k, v, log_decay, None)
     state = initial_state.to(wide_dtype(v.dtype))
@@ -93,13 +97,15 @@ def flops(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> int:
     For q, k `(B, H, L, K)` and v `(B, H, L, V)`: a row of S tokens costs `2 S (K + V)` in products
     and S to apply the decay. It is all L tokens in the dense form; or those of a chunk, where the
     state between chunks adds `4 K V` to read and write it. A table of the decay costs 2 a head and
-    distance.
+    distance; with a decay for each token it costs 2 a pair of tokens. Products of queries and keys
+    that the heads share count once.
     """
-    batch, heads, length, keys = q.shape
-    values = v.shape[-1]
-    widths = 2 * (keys + values) + 1
-    row = min(length * widths, CHUNK * widths + 4 * keys * values)
-    return heads * length * (batch * row + 2)
+    batch, key_heads, length, keys = q.shape
+    heads, values = v.shape[1], v.shape[3]
+    of_tokens = log_decay.dim() == 3
+    widths = 2 * keys * key_heads + (2 * values + (3 if of_tokens else 1)) * heads
+    row = min(length * widths, CHUNK * widths + 4 * keys * values * heads)
+    return length * (batch * row + (0 if of_tokens else 2 * heads))
 
 
 register(
@@ -112,7 +118,7 @@ register(
             'chunkwise': Backend(chunkwise_retention),
             'naive': Backend(naive_retention),
         },
-        exportable=dense_retention,
+        exportable=exportable_retention,
         example=example_heads,
         cost=flops,
         empty_output=like(2),

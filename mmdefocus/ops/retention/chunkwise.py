@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ..custom_operator import custom_operator
-from ..numerics import causal_product, decay, wide_dtype, without_autocast
-from .parallel import dense_retention, dense_retention_backward
+from ..numerics import wide_dtype, without_autocast
+from .decays import decays_of
+from .parallel import dense_retention, dense_retention_backward, sum_shared
 
 CHUNK = 128
 
@@ -24,15 +25,14 @@ def _chunks(length: int) -> list[slice]:
     return [slice(start, min(start + CHUNK, length)) for start in range(0, length, CHUNK)]
 
 
-def _distances(length: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns how far each token of a chunk is from the state before and after it, `(C, 1)`."""
-    position = torch.arange(length, device=like.device, dtype=like.dtype).unsqueeze(-1)
-    return position + 1, length - 1 - position
+def _along(rates: Tensor, chunk: slice) -> Tensor:
+    """Returns those of a chunk, where every token has its own; else those of all tokens."""
+    return rates if rates.dim() == 1 else rates[:, :, chunk]
 
 
 def _outputs(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor, Tensor]:
-    batch, heads, length, width = q.shape
-    shape = (len(_chunks(length)), batch, heads, width, v.shape[-1])
+    batch, heads, length, value_width = v.shape
+    shape = (len(_chunks(length)), batch, heads, q.shape[3], value_width)
     return torch.empty_like(v), v.new_empty(shape, dtype=wide_dtype(v.dtype))
 
 
@@ -45,11 +45,10 @@ def _forward(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor) -> tuple[Tensor
     for index, chunk in enumerate(_chunks(q.shape[2])):
         states[index] = state
         q_c, k_c, v_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v))
-        before, after = _distances(q_c.shape[2], rates)
-        entry, leave = (decay(rates[:, None, None], x) for x in (before, after))
-        within = dense_retention(q_c, k_c, v_c, rates, causal_product)
-        y[:, :, chunk] = within + (q_c * entry) @ state
-        state = entry[:, -1:] * state + (k_c * leave).mT @ v_c
+        decays = decays_of(_along(rates, chunk), q_c.shape[2])
+        entry, leave, whole = decays.steps()
+        y[:, :, chunk] = dense_retention(q_c, k_c, v_c, decays) + (q_c * entry) @ state
+        state = whole * state + (k_c * leave).mT @ v_c
     return y, states
 
 
@@ -63,20 +62,20 @@ def _backward(
     carry = states.new_zeros(states.shape[1:])  # gradient that later chunks send to the state
     for state, chunk in reversed(list(zip(states, _chunks(q.shape[2]), strict=True))):
         q_c, k_c, v_c, dy_c = (x[:, :, chunk].to(states.dtype) for x in (q, k, v, dy))
-        dq_c, dk_c, dv_c, drates_c = dense_retention_backward(q_c, k_c, v_c, rates, dy_c)
-        before, after = _distances(q_c.shape[2], rates)
-        entry, leave = (decay(rates[:, None, None], x) for x in (before, after))
+        decays = decays_of(_along(rates, chunk), q_c.shape[2])
+        entry, leave, whole = decays.steps()
+        dq_c, dk_c, dv_c, within = dense_retention_backward(q_c, k_c, v_c, decays, dy_c)
 
         dq_state = (dy_c @ state.mT).mul_(entry)
         dk_state = (v_c @ carry.mT).mul_(leave)
-        dq[:, :, chunk] = dq_c + dq_state
-        dk[:, :, chunk] = dk_c + dk_state
+        dq[:, :, chunk] = dq_c + sum_shared(dq_state, q)
+        dk[:, :, chunk] = dk_c + sum_shared(dk_state, k)
         dv[:, :, chunk] = dv_c + (k_c * leave) @ carry
 
-        chunk_decay = entry[:, -1:]
-        drates += drates_c + (q_c * dq_state * before + k_c * dk_state * after).sum((0, 2, 3))
-        drates += (state * carry * chunk_decay).sum((0, 2, 3)) * len(before)
-        carry = chunk_decay * carry + (q_c * entry).mT @ dy_c
+        drates_c = _along(drates, chunk)
+        drates_c += within + decays.step_gradient(q_c * dq_state, k_c * dk_state)
+        drates_c += decays.passing_gradient(state * carry * whole)
+        carry = whole * carry + (q_c * entry).mT @ dy_c
     return dq, dk, dv, drates.to(log_decay.dtype, copy=True)
 
 

@@ -9,9 +9,17 @@ from mmdefocus import models
 
 TINY = Path(__file__).parents[2] / 'data' / 'tiny_arch.py'
 MAMBA = {**Config.fromfile(TINY).arch, 'depth': 3}
+MAMBA2 = {
+    'embed_dims': 16,
+    'depth': 3,
+    'intermediate_size': 32,
+    'state_size': 8,
+    'head_size': 16,
+}
 HEADS = {'embed_dims': 16, 'depth': 3, 'num_heads': 2, 'feedforward_channels': 24}
 ARCHS = {
     'DefocusMamba': MAMBA,
+    'DefocusMamba2': MAMBA2,
     'DefocusRetNet': {**HEADS, 'value_channels': 32},
     'DefocusViT': HEADS,
     'BidirectionalMamba': MAMBA,

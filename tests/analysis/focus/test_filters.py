@@ -26,8 +26,18 @@ def test_the_filters_of_mamba_are_those_of_its_tokens(backbone):
     torch.testing.assert_close(found.bandwidths, (step * torch.arange(1.0, 5)).expand(5, -1))
 
 
+@pytest.mark.parametrize('decay', ['data_dependent', 'learnable'])
+def test_the_filters_of_mamba_2_are_those_of_its_heads(decay, backbone):
+    mixer = backbone('DefocusMamba2', decay=decay, rope_scale=4.0, delta_scale=2.0).blocks[0].mixer
+    torch.nn.init.zeros_(mixer.in_proj.weight)
+    mixer.reset_filter()
+    found = filters_of(mixer, torch.randn(2, 5, 16))
+    torch.testing.assert_close(found.frequencies, pair_frequencies(4).expand(2, -1) / 4)
+    torch.testing.assert_close(found.bandwidths, torch.tensor([0.001, 1.6]).expand(5, -1) / 2)
+
+
 def test_without_a_filter_there_is_neither_frequency_nor_bandwidth(backbone):
-    for family in ('DefocusMamba', 'DefocusViT'):
+    for family in ('DefocusMamba', 'DefocusMamba2', 'DefocusViT'):
         mixer = backbone(family, decay='none', rope='none').blocks[0].mixer
         found = filters_of(mixer, torch.randn(2, 5, 16))
         assert not found.frequencies.any() and not found.bandwidths.any()

@@ -36,7 +36,7 @@ def test_the_receptive_field_is_the_row_of_cls(any_backbone, images):
     torch.testing.assert_close(found[0], expected / expected.max(), rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize('family', ['DefocusMamba', 'DefocusRetNet', 'DefocusViT'])
+@pytest.mark.parametrize('family', ['DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT'])
 def test_a_causal_map_is_strictly_lower_triangular(family, backbone, images):
     found = attention_map(backbone(family), images, 1)
     assert torch.equal(found, found.tril(-1))

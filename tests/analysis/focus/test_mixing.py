@@ -29,8 +29,13 @@ def test_the_matrix_of_mamba_is_its_scan(decay, backbone):
     torch.testing.assert_close(found, scanned(x), rtol=1e-10, atol=1e-12)
 
 
-def test_the_matrix_of_retention_is_its_scores(backbone):
-    mixer = backbone('DefocusRetNet').double().blocks[0].mixer
+@pytest.mark.parametrize(
+    ('family', 'options'),
+    [('DefocusRetNet', {}), ('DefocusMamba2', {}), ('DefocusMamba2', {'decay': 'learnable'})],
+    ids=str,
+)
+def test_the_matrix_of_retention_is_its_scores(family, options, backbone):
+    mixer = backbone(family, **options).double().blocks[0].mixer
     tokens = tokens_of()
     inputs = mixer.prepare(tokens)
     found = mixing_matrix(mixer, tokens) @ inputs.v
@@ -49,7 +54,7 @@ def test_the_matrix_of_attention_is_its_probabilities(causal, decay, backbone):
     torch.testing.assert_close(matrix.sum(-1), torch.ones_like(matrix[..., 0]))
 
 
-@pytest.mark.parametrize('family', ['DefocusMamba', 'DefocusRetNet', 'DefocusViT'])
+@pytest.mark.parametrize('family', ['DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT'])
 def test_rows_alone_are_those_of_the_matrix(family, backbone):
     mixer = backbone(family).double().blocks[0].mixer
     whole = mixing_matrix(mixer, tokens_of())

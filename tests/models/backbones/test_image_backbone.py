@@ -216,6 +216,11 @@ GROUPS = [
 BAD_KEYS = {
     'BidirectionalMamba': GROUPS,
     'DefocusMamba': [({'depth': 0}, 'depth must be a positive integer, got 0'), *GROUPS],
+    'DefocusMamba2': [
+        ({'head_size': 12}, 'head_size 12 does not divide intermediate_size 32'),
+        ({'state_size': 0}, 'state_size must be positive'),
+        ({'group_norm_size': 16}, "unknown key 'group_norm_size'"),
+    ],
     'DefocusRetNet': [
         *EMBED_DIMS,
         ({'value_channels': 33}, 'num_heads: 2 does not divide value_channels 33'),
@@ -237,7 +242,7 @@ def test_bad_keys_of_an_architecture_are_named(tiny_archs, family, change, messa
 
 @pytest.mark.parametrize('family', ['DefocusRetNet', 'DefocusViT'])
 def test_a_decay_of_other_families_is_an_error_that_names_them(family):
-    others = 'DefocusMamba, BidirectionalMamba'
+    others = 'DefocusMamba, BidirectionalMamba, DefocusMamba2'
     message = f"{family} has learnable, fixed, none; 'data_dependent' is for {others}"
     with pytest.raises(ValueError, match=message):
         getattr(models, family)('tiny', decay='data_dependent')

@@ -7,6 +7,7 @@ from mmdefocus.models.layers import Filter
 from mmdefocus.models.mixers import (
     AttentionMixer,
     BidirectionalMambaMixer,
+    Mamba2Mixer,
     MambaMixer,
     RetentionMixer,
 )
@@ -15,6 +16,7 @@ MAMBA = {'intermediate_size': 32, 'state_size': 4, 'time_step_rank': 3, 'group_n
 SIZES = {
     MambaMixer: MAMBA,
     BidirectionalMambaMixer: MAMBA,
+    Mamba2Mixer: {'intermediate_size': 32, 'state_size': 4, 'head_size': 16},
     RetentionMixer: {'num_heads': 3, 'value_channels': 24},
     AttentionMixer: {'num_heads': 3},
 }

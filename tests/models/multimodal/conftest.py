@@ -6,6 +6,7 @@ pytest.importorskip('open_clip')
 CONTEXT = 16
 VISION = {
     'DefocusMamba': dict(embed_dims=32, depth=2, intermediate_size=64, time_step_rank=4),
+    'DefocusMamba2': dict(embed_dims=32, depth=2, intermediate_size=64, state_size=4),
     'DefocusRetNet': dict(
         embed_dims=32, depth=2, num_heads=2, value_channels=64, feedforward_channels=64
     ),

@@ -22,7 +22,9 @@ def test_features_have_length_1(make_clip, batch, family):
         torch.testing.assert_close(features.norm(dim=-1), torch.ones(len(CAPTIONS)))
 
 
-@pytest.mark.parametrize('text', [None, 'DefocusMamba', 'DefocusRetNet', 'DefocusViT'])
+@pytest.mark.parametrize(
+    'text', [None, 'DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT']
+)
 def test_every_parameter_learns(make_clip, batch, text):
     model = make_clip(text=text)
     model(batch[0], tokens=batch[1], mode='loss')['loss'].backward()

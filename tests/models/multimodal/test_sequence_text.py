@@ -5,7 +5,7 @@ from mmengine.registry import MODELS
 from mmdefocus.utils.captions import tokenize
 
 CONTEXT = 16
-FAMILIES = ['DefocusMamba', 'DefocusRetNet', 'DefocusViT']
+FAMILIES = ['DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT']
 
 
 @pytest.mark.parametrize('family', FAMILIES)

@@ -12,6 +12,7 @@ NUM_CLASSES = 1000
 SIZES = ('tiny', 'small', 'base')
 FAMILIES = {
     'defocus_mamba': 'DefocusMamba',
+    'defocus_mamba2': 'DefocusMamba2',
     'defocus_retnet': 'DefocusRetNet',
     'defocus_vit': 'DefocusViT',
 }

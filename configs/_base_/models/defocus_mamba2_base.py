@@ -1,0 +1,3 @@
+_base_ = './classifier.py'
+
+model = dict(backbone=dict(type='DefocusMamba2', arch='base'), head=dict(in_channels=768))
