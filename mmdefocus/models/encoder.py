@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmdefocus.utils.checks import check_rate
 
-from .layers import Block
+from .layers import Block, Grid
 from .sequence_state import SequenceState
 
 
@@ -76,13 +76,14 @@ class SequenceEncoder(BaseModule):
         """Takes and returns `(B, L, C)`."""
         return self.encode(tokens)
 
-    def encode(self, tokens: Tensor) -> Tensor:
-        """Runs the blocks and the final norm on `(B, L, C)`."""
+    def encode(self, tokens: Tensor, grid: Grid | None = None) -> Tensor:
+        """Runs the blocks and the final norm on `(B, L, C)`; blocks on a grid need it."""
+        where = () if grid is None else (grid,)
         for block in self.blocks:
             if self.with_cp and self.training:
-                tokens = checkpoint(block, tokens, use_reentrant=False)
+                tokens = checkpoint(block, tokens, *where, use_reentrant=False)
             else:
-                tokens = block(tokens)
+                tokens = block(tokens, *where)
         return self.norm(tokens)
 
     def initial_state(self, batch_size: int, forget: float = 0.0) -> SequenceState:

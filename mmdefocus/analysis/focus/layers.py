@@ -75,6 +75,8 @@ def layers_of(model: nn.Module) -> Layers:
     """
     backbone = backbone_of(model)
     if isinstance(backbone, ImageBackbone):
+        if not backbone.has_cls_token:
+            raise ValueError(f'model: {type(backbone).__name__} has no CLS token')
         return Layers(backbone.blocks, -1, slice(0, -1), norm='norm', mixer='mixer')
     # by its name: the class is MMPretrain's, which need not be installed
     if 'VisionTransformer' in {base.__name__ for base in type(backbone).__mro__}:

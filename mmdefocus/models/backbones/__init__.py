@@ -1,10 +1,11 @@
-"""Image backbones, one family a file: causal ones, and a bidirectional one to compare with."""
+"""Image backbones, one family a file: causal ones, and others to compare with."""
 
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ImageBackbone
+from .mamba_nd import MambaND
 
 __all__ = [
     'BidirectionalMamba',
@@ -13,4 +14,5 @@ __all__ = [
     'DefocusRetNet',
     'DefocusViT',
     'ImageBackbone',
+    'MambaND',
 ]

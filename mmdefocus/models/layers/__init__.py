@@ -16,8 +16,9 @@ from .drop_path import DropPath
 from .mixer import Mixer
 from .mlp import MLP
 from .norm import LN2d, RMSNorm
+from .on_grid import GridMixer, OnGrid
 from .patch_embed import PatchEmbed
-from .token_order import RasterOrder, SectionOrder, TokenOrder
+from .token_order import Grid, RasterOrder, SectionOrder, TokenOrder
 
 __all__ = [
     'DATA_DEPENDENT_FILTER',
@@ -27,10 +28,13 @@ __all__ = [
     'Block',
     'DropPath',
     'Filter',
+    'Grid',
+    'GridMixer',
     'LN2d',
     'LearnableDecay',
     'LearnableRotary',
     'Mixer',
+    'OnGrid',
     'PatchEmbed',
     'RMSNorm',
     'RasterOrder',

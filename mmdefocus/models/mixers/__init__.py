@@ -2,6 +2,7 @@
 
 from .attention import AttentionMixer
 from .bidirectional_mamba import BidirectionalMambaMixer
+from .directed_mamba import DirectedMambaMixer
 from .mamba import MambaMixer
 from .reference import reference_mamba_mixer
 from .retention import RetentionMixer
@@ -9,6 +10,7 @@ from .retention import RetentionMixer
 __all__ = [
     'AttentionMixer',
     'BidirectionalMambaMixer',
+    'DirectedMambaMixer',
     'MambaMixer',
     'RetentionMixer',
     'reference_mamba_mixer',

@@ -14,11 +14,12 @@ FAMILIES = {
     'defocus_mamba': 'DefocusMamba',
     'defocus_retnet': 'DefocusRetNet',
     'defocus_vit': 'DefocusViT',
+    'mamba_nd': 'MambaND',
 }
 
 
 class Classifier(nn.Module):
-    """A linear layer on the CLS token of a De-focus backbone."""
+    """A linear layer on the CLS token of a backbone, or on the average of its tokens."""
 
     def __init__(self, family: str, arch: str, img_size: int) -> None:
         super().__init__()
