@@ -38,6 +38,7 @@ TINY_ARCHS = {
     ),
     'DefocusViT': dict(embed_dims=64, depth=2, num_heads=2, feedforward_channels=128),
     'MambaND': TINY_MAMBA,
+    'VisionRWKV': dict(embed_dims=64, depth=2, feedforward_channels=128),
     'VisionTransformer': dict(embed_dims=64, num_layers=2, num_heads=2, feedforward_channels=128),
 }
 
@@ -175,6 +176,9 @@ def test_batch_size_is_that_of_the_name(path):
         ('imagenet/bidirectional-mamba-small_8xb128_in1k', 26, 0.5),
         ('imagenet/mamba-nd-small_8xb128_in1k', 24, 0.24),
         ('imagenet/mamba-nd-small_causal_8xb128_in1k', 24, 0.24),
+        ('imagenet/vision-rwkv-small_8xb128_in1k', 23.8, 0.1),
+        ('imagenet/vision-rwkv-base_8xb128_in1k', 93.7, 0.1),
+        ('imagenet/vision-rwkv-large_in21k-pre_32xb32_in1k-384px', 334.9, 0.1),
         ('imagenet/deit-small_causal_8xb128_in1k', 22.1, 0.1),
         ('imagenet/deit-base_causal_8xb128_in1k', 86.6, 0.1),
         ('imagenet/deit-small_8xb128_in1k', 22.1, 0.1),

@@ -6,6 +6,7 @@ from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ImageBackbone
 from .mamba_nd import MambaND
+from .vision_rwkv import VisionRWKV
 
 __all__ = [
     'BidirectionalMamba',
@@ -15,4 +16,5 @@ __all__ = [
     'DefocusViT',
     'ImageBackbone',
     'MambaND',
+    'VisionRWKV',
 ]

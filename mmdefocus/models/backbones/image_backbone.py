@@ -39,7 +39,8 @@ class ImageBackbone(SequenceEncoder):
     the average of the tokens, those of padding included, takes its place. `has_pos_embed = True`
     adds a position embedding, which covers the patches of `pretrain_img_size` in raster order,
     whatever the token order, and the CLS token last. Grids of another size get it bicubically
-    interpolated, so that weights of the pre-training fit at every resolution.
+    interpolated, so that weights of the pre-training fit at every resolution. `has_patch_norm =
+    True` normalises the patches.
 
     Args:
         arch: A name out of `archs` of the family, or a dict with the keys of its entries.
@@ -73,6 +74,7 @@ class ImageBackbone(SequenceEncoder):
     arch_defaults: ClassVar[Mapping[str, int]] = {}
     has_cls_token: ClassVar[bool] = True
     has_pos_embed: ClassVar[bool] = False
+    has_patch_norm: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -109,7 +111,7 @@ class ImageBackbone(SequenceEncoder):
             )
         order, pad_to = make_token_order(token_order, img_size, pretrain_img_size, patch_size)
         # created in the order in which a seed draws their weights
-        patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to)
+        patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to, self.has_patch_norm)
         if self.has_cls_token:
             cls_token = nn.init.trunc_normal_(torch.empty(1, 1, embed_dims), std=0.02)
         super().__init__(

@@ -3,6 +3,7 @@
 from .bandpass import (
     DATA_DEPENDENT_FILTER,
     DECAYS,
+    LEARNABLE_DECAY,
     LEARNABLE_FILTER,
     Filter,
     LearnableDecay,
@@ -23,6 +24,7 @@ from .token_order import Grid, RasterOrder, SectionOrder, TokenOrder
 __all__ = [
     'DATA_DEPENDENT_FILTER',
     'DECAYS',
+    'LEARNABLE_DECAY',
     'LEARNABLE_FILTER',
     'MLP',
     'Block',

@@ -6,12 +6,15 @@ from .directed_mamba import DirectedMambaMixer
 from .mamba import MambaMixer
 from .reference import reference_mamba_mixer
 from .retention import RetentionMixer
+from .rwkv import ChannelMix, SpatialMix
 
 __all__ = [
     'AttentionMixer',
     'BidirectionalMambaMixer',
+    'ChannelMix',
     'DirectedMambaMixer',
     'MambaMixer',
     'RetentionMixer',
+    'SpatialMix',
     'reference_mamba_mixer',
 ]

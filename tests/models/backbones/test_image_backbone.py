@@ -223,6 +223,7 @@ BAD_KEYS = {
     ],
     'DefocusViT': [*EMBED_DIMS, ({'num_layers': 3}, "unknown key 'num_layers'")],
     'MambaND': GROUPS,
+    'VisionRWKV': [({'embed_dims': 18}, 'embed_dims must be a multiple of 4, got 18')],
 }
 
 

@@ -15,6 +15,7 @@ FAMILIES = {
     'defocus_retnet': 'DefocusRetNet',
     'defocus_vit': 'DefocusViT',
     'mamba_nd': 'MambaND',
+    'vision_rwkv': 'VisionRWKV',
 }
 
 
