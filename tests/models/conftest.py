@@ -36,6 +36,7 @@ TINY_ARCHS = {
     },
     'DefocusViT': {'embed_dims': 16, 'depth': 3, 'num_heads': 2, 'feedforward_channels': 24},
     'MambaND': TINY_MAMBA,
+    'S4NDViT': {'embed_dims': 16, 'depth': 3, 'feedforward_channels': 24, 'state_size': 4},
     'VisionRWKV': {'embed_dims': 16, 'depth': 3, 'feedforward_channels': 24, 'key_norm': 1},
 }
 

@@ -6,6 +6,7 @@ from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ImageBackbone
 from .mamba_nd import MambaND
+from .s4nd_vit import S4NDViT
 from .vision_rwkv import VisionRWKV
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     'DefocusViT',
     'ImageBackbone',
     'MambaND',
+    'S4NDViT',
     'VisionRWKV',
 ]

@@ -7,6 +7,7 @@ from .mamba import MambaMixer
 from .reference import reference_mamba_mixer
 from .retention import RetentionMixer
 from .rwkv import ChannelMix, SpatialMix
+from .s4nd import S4NDMixer
 
 __all__ = [
     'AttentionMixer',
@@ -15,6 +16,7 @@ __all__ = [
     'DirectedMambaMixer',
     'MambaMixer',
     'RetentionMixer',
+    'S4NDMixer',
     'SpatialMix',
     'reference_mamba_mixer',
 ]

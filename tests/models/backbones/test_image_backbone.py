@@ -223,6 +223,7 @@ BAD_KEYS = {
     ],
     'DefocusViT': [*EMBED_DIMS, ({'num_layers': 3}, "unknown key 'num_layers'")],
     'MambaND': GROUPS,
+    'S4NDViT': [({'state_size': 3}, 'state_size must be even and at least 2, got 3')],
     'VisionRWKV': [({'embed_dims': 18}, 'embed_dims must be a multiple of 4, got 18')],
 }
 

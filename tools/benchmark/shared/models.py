@@ -15,6 +15,7 @@ FAMILIES = {
     'defocus_retnet': 'DefocusRetNet',
     'defocus_vit': 'DefocusViT',
     'mamba_nd': 'MambaND',
+    's4nd_vit': 'S4NDViT',
     'vision_rwkv': 'VisionRWKV',
 }
 
