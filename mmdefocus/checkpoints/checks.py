@@ -188,13 +188,17 @@ def _rules(module: nn.Module) -> list[dict]:
 
 
 def _inside(module: nn.Module, names: Iterable[str], prefix: str = '') -> list[str]:
-    """Returns the names under a prefix that begin with the name of a child of the module."""
+    """Returns the names under a prefix that begin with the name of a child of the module.
+
+    Under a prefix, names of one word count too: those of parameters of the module itself.
+    """
     children = dict(module.named_children())
-    return [
-        name
-        for name in names
-        if name.startswith(prefix) and name.removeprefix(prefix).partition('.')[0] in children
-    ]
+    found = []
+    for name in names:
+        part, dot, _ = name.removeprefix(prefix).partition('.')
+        if name.startswith(prefix) and (part in children or (prefix and not dot)):
+            found.append(name)
+    return found
 
 
 def _weight_name(message: str) -> str:

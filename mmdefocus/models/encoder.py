@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mmdefocus.utils.checks import check_rate
 
-from .layers import Block
+from .layers import Block, Grid
 from .sequence_state import SequenceState
 
 
@@ -76,17 +76,17 @@ class SequenceEncoder(BaseModule):
         """Takes and returns `(B, L, C)`."""
         return self.encode(tokens)
 
-    def encode(self, tokens: Tensor, strips: int | None = None) -> Tensor:
-        """Runs the blocks and the final norm on `(B, L, C)`.
+    def encode(self, tokens: Tensor, grid: Grid | None = None, strips: int | None = None) -> Tensor:
+        """Runs the blocks and the final norm on `(B, L, C)`; blocks on a grid need it.
 
         With `strips`, the last tokens read out after one strip each, see `Mixer.mix_strips`; what
         drop path decides holds for all tokens, as without.
         """
         for block in self.blocks:
             if self.with_cp and self.training:
-                tokens = checkpoint(block, tokens, strips, use_reentrant=False)
+                tokens = checkpoint(block, tokens, grid, strips, use_reentrant=False)
             else:
-                tokens = block(tokens, strips)
+                tokens = block(tokens, grid, strips)
         return self.norm(tokens)
 
     def initial_state(self, batch_size: int, forget: float = 0.0) -> SequenceState:

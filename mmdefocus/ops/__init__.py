@@ -4,6 +4,7 @@ Needs torch only; compiled and GPU backends are loaded on first use. Each operat
 a line here.
 """
 
+from .bi_wkv import bi_wkv as bi_wkv
 from .causal_conv1d import causal_conv1d as causal_conv1d
 from .causal_conv1d import causal_conv1d_with_state as causal_conv1d_with_state
 from .decayed_attention import decayed_attention as decayed_attention

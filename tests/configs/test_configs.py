@@ -38,6 +38,9 @@ TINY_ARCHS = {
         embed_dims=64, depth=2, num_heads=2, value_channels=128, feedforward_channels=128
     ),
     'DefocusViT': dict(embed_dims=64, depth=2, num_heads=2, feedforward_channels=128),
+    'MambaND': TINY_MAMBA,
+    'S4NDViT': dict(embed_dims=64, depth=2, feedforward_channels=128),
+    'VisionRWKV': dict(embed_dims=64, depth=2, feedforward_channels=128),
     'VisionTransformer': dict(embed_dims=64, num_layers=2, num_heads=2, feedforward_channels=128),
 }
 
@@ -173,6 +176,12 @@ def test_batch_size_is_that_of_the_name(path):
         ('imagenet/mamba-small_8xb128_in1k', 24.7, 0.1),
         ('imagenet/mamba-base_8xb128_in1k', 91.9, 0.1),
         ('imagenet/bidirectional-mamba-small_8xb128_in1k', 26, 0.5),
+        ('imagenet/mamba-nd-small_8xb128_in1k', 24, 0.24),
+        ('imagenet/mamba-nd-small_causal_8xb128_in1k', 24, 0.24),
+        ('imagenet/s4nd-vit-base_8xb128_in1k', 88.8, 0.1),
+        ('imagenet/vision-rwkv-small_8xb128_in1k', 23.8, 0.1),
+        ('imagenet/vision-rwkv-base_8xb128_in1k', 93.7, 0.1),
+        ('imagenet/vision-rwkv-large_in21k-pre_32xb32_in1k-384px', 334.9, 0.1),
         ('imagenet/deit-small_causal_8xb128_in1k', 22.1, 0.1),
         ('imagenet/deit-base_causal_8xb128_in1k', 86.6, 0.1),
         ('imagenet/deit-small_8xb128_in1k', 22.1, 0.1),

@@ -43,6 +43,9 @@ TINY_ARCHS = {
         'feedforward_channels': 24,
     },
     'DefocusViT': {'embed_dims': 16, 'depth': 3, 'num_heads': 2, 'feedforward_channels': 24},
+    'MambaND': TINY_MAMBA,
+    'S4NDViT': {'embed_dims': 16, 'depth': 3, 'feedforward_channels': 24, 'state_size': 4},
+    'VisionRWKV': {'embed_dims': 16, 'depth': 3, 'feedforward_channels': 24, 'key_norm': 1},
 }
 
 
@@ -61,9 +64,29 @@ def build_tiny(family: str, **kwargs: object) -> ImageBackbone:
     return getattr(models.backbones, family)(**{**sizes, **kwargs})
 
 
+@pytest.fixture
+def build_family() -> Callable[..., ImageBackbone]:
+    """`build_family(family, depth=3, **options)`: as `build`, of one family."""
+
+    def build(family: str, depth: int = 3, **options: object) -> ImageBackbone:
+        return build_tiny(family, arch={**TINY_ARCHS[family], 'depth': depth}, **options)
+
+    return build
+
+
+def has_filter(family: str) -> bool:
+    return 'learnable' in getattr(models.backbones, family).mixer.ropes
+
+
 @pytest.fixture(params=TINY_ARCHS)
 def build(request) -> Callable[..., ImageBackbone]:
     """Builds a tiny backbone of 3 blocks and 4 x 4 patches, for each family in turn."""
+    return partial(build_tiny, request.param)
+
+
+@pytest.fixture(params=[family for family in TINY_ARCHS if has_filter(family)])
+def build_filtered(request) -> Callable[..., ImageBackbone]:
+    """As `build`, for the families with the whole filter, decay and rotary embedding."""
     return partial(build_tiny, request.param)
 
 

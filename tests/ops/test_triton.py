@@ -17,6 +17,7 @@ pytest.importorskip('triton')
 
 INTERPRETED_TESTS = 'triton and (equals or dtype or strides or extreme or nan_ or rules or formula)'
 MODULES = (
+    'bi_wkv',
     'selective_scan',
     'gated_group_rms_norm',
     'causal_conv1d',

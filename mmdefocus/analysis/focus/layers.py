@@ -80,6 +80,8 @@ def layers_of(model: nn.Module) -> Layers:
                 'model: out_type=cls_per_strip reads CLS many times; expected it at the end alone: '
                 "set out_type='cls_and_tokens' and, of the head, early_every=None"
             )
+        if not backbone.has_cls_token:
+            raise ValueError(f'model: {type(backbone).__name__} has no CLS token')
         return Layers(backbone.blocks, -1, slice(0, -1), norm='norm', mixer='mixer')
     # by its name: the class is MMPretrain's, which need not be installed
     if 'VisionTransformer' in {base.__name__ for base in type(backbone).__mro__}:

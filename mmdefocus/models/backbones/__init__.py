@@ -1,4 +1,4 @@
-"""Image backbones, one family a file: causal ones, and a bidirectional one to compare with."""
+"""Image backbones, one family a file: causal ones, and others to compare with."""
 
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
@@ -6,6 +6,9 @@ from .defocus_mamba2 import DefocusMamba2
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
 from .image_backbone import ClsAndTokens, ClsPerStrip, ImageBackbone
+from .mamba_nd import MambaND
+from .s4nd_vit import S4NDViT
+from .vision_rwkv import VisionRWKV
 
 __all__ = [
     'BidirectionalMamba',
@@ -16,4 +19,7 @@ __all__ = [
     'DefocusRetNet',
     'DefocusViT',
     'ImageBackbone',
+    'MambaND',
+    'S4NDViT',
+    'VisionRWKV',
 ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from mmdefocus.utils.checks import check_choice
 
-MAY_BE_ZERO = ('state_size',)  # a Mamba without a scan
+MAY_BE_ZERO = ('state_size', 'key_norm', 'scale_decades')  # what is left out then
 
 # width, depth and heads of DeiT, and ViT's large
 VIT_SIZES = {

@@ -5,15 +5,16 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, NamedTuple, TypeGuard
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdefocus.registry import MODELS
 from mmdefocus.utils.checks import check_choice
 
 from ..encoder import SequenceEncoder
-from ..layers import MLP, Block, Filter, Mixer, PatchEmbed
+from ..layers import MLP, Block, Filter, Grid, Mixer, OnGrid, PatchEmbed, RasterOrder
 from .arch import resolve_arch
-from .resolution import make_token_order, resolution_ratio
+from .resolution import make_token_order, resolution_ratio, side_lengths
 
 OUT_TYPES = ('cls_token', 'tokens', 'cls_and_tokens', 'cls_per_strip', 'featmap')
 
@@ -22,7 +23,7 @@ class ClsAndTokens(NamedTuple):
     """What a backbone returns for `out_type='cls_and_tokens'`.
 
     Attributes:
-        cls_token: `(B, C)`.
+        cls_token: `(B, C)`; of a backbone without one, the average of the tokens.
         tokens: The image tokens, `(B, L, C)`, in the order of reading, padding included.
     """
 
@@ -46,7 +47,12 @@ class ImageBackbone(SequenceEncoder):
     """Reads an image as a sequence of patches with a CLS token at its end.
 
     In a causal sequence the CLS token alone has seen the whole image. A family is a subclass: its
-    mixer, its table of architectures and its docstring.
+    mixer, its table of architectures and its docstring. `has_cls_token = False` leaves CLS out:
+    the average of the tokens, those of padding included, takes its place. `has_pos_embed = True`
+    adds a position embedding, which covers the patches of `pretrain_img_size` in raster order,
+    whatever the token order, and the CLS token last. Grids of another size get it bicubically
+    interpolated, so that weights of the pre-training fit at every resolution. `has_patch_norm =
+    True` normalises the patches.
 
     Args:
         arch: A name out of `archs` of the family, or a dict with the keys of its entries.
@@ -60,7 +66,8 @@ class ImageBackbone(SequenceEncoder):
             (Appendix B.2).
         delta_scale: Divides the decay λ, in Mamba the time steps Δ; None means r.
         decay: Out of `decays` of the mixer, see `Filter`; None means the first of them.
-        rope: 'learnable', 'fixed' or 'none', see `Filter`.
+        rope: Out of `ropes` of the mixer, see `Filter`; None means the first of them, which is
+            'learnable' in most.
         out_type: 'cls_token', 'tokens', 'cls_and_tokens', 'cls_per_strip' or 'featmap', see
             `forward`.
         drop_path_rate: See `set_drop_path_rate`.
@@ -78,6 +85,9 @@ class ImageBackbone(SequenceEncoder):
     mixer: ClassVar[type[Mixer]]
     archs: ClassVar[Mapping[str, Mapping[str, int]]]
     arch_defaults: ClassVar[Mapping[str, int]] = {}
+    has_cls_token: ClassVar[bool] = True
+    has_pos_embed: ClassVar[bool] = False
+    has_patch_norm: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -90,7 +100,7 @@ class ImageBackbone(SequenceEncoder):
         rope_scale: float | None = None,
         delta_scale: float | None = None,
         decay: str | None = None,
-        rope: str = 'learnable',
+        rope: str | None = None,
         out_type: str = 'cls_token',
         drop_path_rate: float = 0.0,
         with_cp: bool = False,
@@ -103,7 +113,7 @@ class ImageBackbone(SequenceEncoder):
         ratio = resolution_ratio(img_size, pretrain_img_size)
         filter = Filter(
             decay=self._own_decay(decay),
-            rope=rope,
+            rope=self.mixer.ropes[0] if rope is None else rope,
             rope_scale=ratio**2 if rope_scale is None else rope_scale,
             delta_scale=ratio if delta_scale is None else delta_scale,
         )
@@ -114,8 +124,9 @@ class ImageBackbone(SequenceEncoder):
             )
         order, pad_to = make_token_order(token_order, img_size, pretrain_img_size, patch_size)
         # created in the order in which a seed draws their weights
-        patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to)
-        cls_token = nn.init.trunc_normal_(torch.empty(1, 1, embed_dims), std=0.02)
+        patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, pad_to, self.has_patch_norm)
+        if self.has_cls_token:
+            cls_token = nn.init.trunc_normal_(torch.empty(1, 1, embed_dims), std=0.02)
         super().__init__(
             [self.make_block(embed_dims, filter, **settings) for _ in range(depth)],
             nn.LayerNorm(embed_dims, eps=final_norm_eps),
@@ -124,7 +135,19 @@ class ImageBackbone(SequenceEncoder):
             init_cfg,
             stem={'patch_embed': patch_embed},
         )
-        self.cls_token = nn.Parameter(cls_token, requires_grad=frozen_stages < 0)
+        learns = frozen_stages < 0
+        if self.has_cls_token:
+            self.cls_token = nn.Parameter(cls_token, requires_grad=learns)
+        if self.has_pos_embed:
+            sides = side_lengths(pretrain_img_size or img_size)
+            self.pos_grid = tuple(math.ceil(side / patch_size) for side in sides)
+            positions = torch.empty(1, math.prod(self.pos_grid) + self.has_cls_token, embed_dims)
+            nn.init.trunc_normal_(positions, std=0.02)
+            self.pos_embed = nn.Parameter(positions, requires_grad=learns)
+        for index, block in enumerate(self.blocks):
+            for part in block.children():
+                if isinstance(part, OnGrid):
+                    part.set_layer(index, depth)
         self.patch_size = patch_size
         self.embed_dims = embed_dims
         self.out_type = out_type
@@ -192,7 +215,8 @@ class ImageBackbone(SequenceEncoder):
 
     def no_weight_decay(self) -> set[str]:
         """Returns the parameters of the backbone itself that must not shrink to zero."""
-        return {'cls_token'}
+        own = {'cls_token': self.has_cls_token, 'pos_embed': self.has_pos_embed}
+        return {name for name, exists in own.items() if exists}
 
     def get_layer_depth(self, param_name: str, prefix: str = '') -> tuple[int, int]:
         """Returns the depth of a parameter and the number of depths, for layer-wise decay.
@@ -208,19 +232,26 @@ class ImageBackbone(SequenceEncoder):
             depth = int(rest.partition('.')[0]) + 1 if part == 'blocks' else 0
         return depth, after + 1
 
-    def embed(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the grid of patches, `(B, C, H', W')`, and the CLS token, `(1, 1, C)`."""
+    def embed(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the grid of patches, `(B, C, H', W')`, and the CLS token, `(1, 1, C)`, if any."""
         grid = self.patch_embed(images)
         positions = self.grid_positions(*grid.shape[-2:])
-        return grid if positions is None else grid + positions, self.cls_input()
+        cls_token = self.cls_input() if self.has_cls_token else None
+        return grid if positions is None else grid + positions, cls_token
 
     def grid_positions(self, height: int, width: int) -> Tensor | None:
         """Returns what is added to a grid of patches, `(1, C, height, width)`; None if nothing."""
-        return None
+        if not self.has_pos_embed:
+            return None
+        of_patches = self.pos_embed[:, :-1] if self.has_cls_token else self.pos_embed
+        of_grid = RasterOrder().to_grid(of_patches, *self.pos_grid)
+        if (height, width) != self.pos_grid:
+            of_grid = F.interpolate(of_grid, (height, width), mode='bicubic')
+        return of_grid
 
     def cls_input(self) -> Tensor:
         """Returns the CLS token as it comes into the blocks, `(1, 1, C)`."""
-        return self.cls_token
+        return self.cls_token + self.pos_embed[:, -1:] if self.has_pos_embed else self.cls_token
 
     # an image is encoded by its sequence, by inheritance so that no weight is renamed
     def forward(  # type: ignore[override]
@@ -231,7 +262,7 @@ class ImageBackbone(SequenceEncoder):
         Returns:
             A tuple of one element, by `out_type`, with L image tokens of C channels:
 
-            - 'cls_token': `(B, C)`;
+            - 'cls_token': `(B, C)`, or the average of the tokens where there is no CLS;
             - 'tokens': `(B, L, C)`, in the order of reading, padding included, CLS not;
             - 'cls_and_tokens': `ClsAndTokens`, the pair of the two;
             - 'cls_per_strip': `ClsPerStrip`, where CLS is read after every row of patches, for
@@ -240,13 +271,20 @@ class ImageBackbone(SequenceEncoder):
         """
         grid, cls_token = self.embed(images)
         tokens = self.order.to_sequence(grid)
-        # not len(tokens), which torch.export takes for a constant
         strips = self._strips(grid) if self.out_type == 'cls_per_strip' else None
-        cls_tokens = cls_token.expand(tokens.shape[0], strips or 1, -1)
-        tokens = self.encode(torch.cat((tokens, cls_tokens), dim=1), strips)
+        if cls_token is not None:
+            # not len(tokens), which torch.export takes for a constant
+            cls_tokens = cls_token.expand(tokens.shape[0], strips or 1, -1)
+            tokens = torch.cat((tokens, cls_tokens), dim=1)
+        on_grid = issubclass(self.mixer, OnGrid)
+        where = Grid(self.order, *grid.shape[-2:]) if on_grid else None
+        tokens = self.encode(tokens, where, strips)
         if strips is not None:
             return (ClsPerStrip(tokens[:, -strips:], tokens[:, :-strips]),)
-        image_tokens, cls_token = tokens[:, :-1], tokens[:, -1]
+        if self.has_cls_token:
+            image_tokens, cls_token = tokens[:, :-1], tokens[:, -1]
+        else:
+            image_tokens, cls_token = tokens, tokens.mean(1)
         if self.out_type == 'cls_token':
             return (cls_token,)
         if self.out_type == 'tokens':

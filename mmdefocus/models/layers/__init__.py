@@ -3,6 +3,7 @@
 from .bandpass import (
     DATA_DEPENDENT_FILTER,
     DECAYS,
+    LEARNABLE_DECAY,
     LEARNABLE_FILTER,
     Filter,
     LearnableDecay,
@@ -16,21 +17,26 @@ from .drop_path import DropPath
 from .mixer import Mixer
 from .mlp import MLP
 from .norm import LN2d, RMSNorm
+from .on_grid import GridMixer, OnGrid
 from .patch_embed import PatchEmbed
-from .token_order import RasterOrder, SectionOrder, TokenOrder
+from .token_order import Grid, RasterOrder, SectionOrder, TokenOrder
 
 __all__ = [
     'DATA_DEPENDENT_FILTER',
     'DECAYS',
+    'LEARNABLE_DECAY',
     'LEARNABLE_FILTER',
     'MLP',
     'Block',
     'DropPath',
     'Filter',
+    'Grid',
+    'GridMixer',
     'LN2d',
     'LearnableDecay',
     'LearnableRotary',
     'Mixer',
+    'OnGrid',
     'PatchEmbed',
     'RMSNorm',
     'RasterOrder',

@@ -56,6 +56,7 @@ class Filter:
 
 LEARNABLE_FILTER = Filter()
 DATA_DEPENDENT_FILTER = Filter(decay='data_dependent')
+LEARNABLE_DECAY = Filter(rope='none')
 
 
 class LearnableDecay(nn.Module):

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from .drop_path import DropPath
 from .mixer import Mixer
+from .on_grid import OnGrid
+from .token_order import Grid
 
 
 class Block(nn.Module):
@@ -32,18 +34,31 @@ class Block(nn.Module):
         self.mlp_norm = mlp_norm
         self.mlp = mlp
 
-    def forward(self, tokens: Tensor, strips: int | None = None) -> Tensor:
-        """Takes and returns `(B, L, C)`; with `strips`, mixed as by `Mixer.mix_strips`."""
+    def forward(
+        self, tokens: Tensor, grid: Grid | None = None, strips: int | None = None
+    ) -> Tensor:
+        """Takes and returns `(B, L, C)`.
+
+        Parts that are `OnGrid` need their grid; with `strips`, tokens are mixed as by
+        `Mixer.mix_strips`.
+        """
         normed = self.norm(tokens)
-        mixed = self.mixer(normed) if strips is None else self.mixer.mix_strips(normed, strips)
-        return self._add_mlp(tokens + self.drop_path(mixed))
+        if strips is None:
+            mixed = _run(self.mixer, normed, grid)
+        else:
+            mixed = self.mixer.mix_strips(normed, strips)
+        return self._add_mlp(tokens + self.drop_path(mixed), grid)
 
     def advance(self, tokens: Tensor, state: Any, first: Tensor) -> tuple[Tensor, Any]:
         """Takes and returns `(B, L, C)` and the state of the mixer, see `Mixer.advance`."""
         mixed, state = self.mixer.advance(self.norm(tokens), state, first)
         return self._add_mlp(tokens + self.drop_path(mixed)), state
 
-    def _add_mlp(self, tokens: Tensor) -> Tensor:
+    def _add_mlp(self, tokens: Tensor, grid: Grid | None = None) -> Tensor:
         if self.mlp_norm is not None and self.mlp is not None:
-            tokens = tokens + self.drop_path(self.mlp(self.mlp_norm(tokens)))
+            tokens = tokens + self.drop_path(_run(self.mlp, self.mlp_norm(tokens), grid))
         return tokens
+
+
+def _run(part: nn.Module, tokens: Tensor, grid: Grid | None) -> Tensor:
+    return part(tokens, grid) if isinstance(part, OnGrid) else part(tokens)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmdefocus.utils.checks import check_choice
 
-from .bandpass import Filter
+from .bandpass import ROPES, Filter
 
 
 class Mixer(nn.Module, ABC):
@@ -19,16 +19,19 @@ class Mixer(nn.Module, ABC):
 
     Attributes:
         decays: The decays of `Filter` that this kind of mixer has, its usual one first.
+        ropes: Likewise the rotary embeddings.
 
     Raises:
-        ValueError: If this kind of mixer lacks the decay.
+        ValueError: If this kind of mixer lacks the decay or the rotary embedding.
     """
 
     decays: ClassVar[tuple[str, ...]]
+    ropes: ClassVar[tuple[str, ...]] = ROPES
 
     def __init__(self, filter: Filter) -> None:
         super().__init__()
         check_choice('decay', filter.decay, self.decays)
+        check_choice('rope', filter.rope, self.ropes)
 
     @abstractmethod
     def reset_filter(self) -> None:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from mmdefocus import models
 from mmdefocus.analysis.focus.layers import layer_inputs, layers_of, on_grid
 
 
@@ -56,6 +57,14 @@ def test_a_map_of_another_image_is_refused(any_backbone):
 )
 def test_causal_layers_are_known(family, options, causal, backbone):
     assert layers_of(backbone(family, **options)).is_causal(2) == causal
+
+
+@pytest.mark.parametrize('family', ['MambaND', 'S4NDViT', 'VisionRWKV'])
+def test_a_backbone_without_cls_token_is_refused(family):
+    with torch.device('meta'):
+        model = getattr(models, family)('tiny')
+    with pytest.raises(ValueError, match=f'model: {family} has no CLS token'):
+        layers_of(model)
 
 
 def test_layers_that_read_more_than_tokens_are_refused(deit):

@@ -63,7 +63,10 @@ def test_decays_what_no_module_excludes_whatever_the_config_says(paramwise_cfg):
 
 @pytest.mark.parametrize(
     'family',
-    ['BidirectionalMamba', 'DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT'],
+    [
+        *('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT'),
+        *('BidirectionalMamba', 'MambaND', 'S4NDViT', 'VisionRWKV'),
+    ],
 )
 def test_our_backbones_exclude_embeddings_and_filters(family):
     model = getattr(models, family)('tiny', patch_size=32)

@@ -15,11 +15,14 @@ FAMILIES = {
     'defocus_mamba2': 'DefocusMamba2',
     'defocus_retnet': 'DefocusRetNet',
     'defocus_vit': 'DefocusViT',
+    'mamba_nd': 'MambaND',
+    's4nd_vit': 'S4NDViT',
+    'vision_rwkv': 'VisionRWKV',
 }
 
 
 class Classifier(nn.Module):
-    """A linear layer on the CLS token of a De-focus backbone."""
+    """A linear layer on the CLS token of a backbone, or on the average of its tokens."""
 
     def __init__(self, family: str, arch: str, img_size: int) -> None:
         super().__init__()
