@@ -37,7 +37,6 @@ MINIATURES = {
     'defocus-retnet': 'retnet-filter',
     'retnet': None,
     'defocus-vit': 'vit-causal-filter',
-    'defocus-vit noncausal': None,
     'deit': 'vit-noncausal',
     'deit causal': 'vit-causal',
 }
@@ -88,7 +87,7 @@ def stand_ins(name: str) -> tuple[str | None, str]:
     """
     family, size, variant = re.match(r'(.+?)-(small|base|large)(?:-p16)?_([a-z]+_)?', name).groups()
     full = ' '.join(filter(None, (family, (variant or '').rstrip('_'))))
-    miniature = MINIATURES.get(full, family)
+    miniature = MINIATURES.get(full, None if variant else family)
     return miniature, f'{re.sub("[- ]", "_", full)}_{size}'
 
 
