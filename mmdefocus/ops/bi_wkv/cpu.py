@@ -26,12 +26,12 @@ def _outputs(k: Tensor, v: Tensor, w: Tensor, u: Tensor) -> tuple[Tensor, Tensor
 
 
 def _forward(k: Tensor, v: Tensor, w: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns y and the binary logarithm of its denominator, both `(B, L, C)`."""
+    """Returns y and the logarithm of its denominator, both `(B, L, C)`."""
     y, peak = _outputs(k, v, w, u)
     total = torch.empty_like(peak)
     sizes = (*k.shape, num_threads())
     call('bi_wkv_forward', k.dtype, *sizes, *strided(k, v), w, u, y, peak, total)
-    return y, peak.add_(total.log2_())
+    return y, peak.add_(total.log_())
 
 
 def _backward(

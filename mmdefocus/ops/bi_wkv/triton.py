@@ -23,11 +23,12 @@ def triton_bi_wkv(k: Tensor, v: Tensor, w: Tensor, u: Tensor) -> Tensor:
 def add(first, since, w, exponent):
     """Joins a token with what a scan has passed, whose peak is `first - w * since`.
 
+    An exponent far above the peak becomes the peak; scaling sums more often would add up roundings.
     Returns the new first and since, and the factors of the old sums and of the token.
     """
     ahead = first - w * since - exponent
-    behind = ahead < 0
-    factor = tl.exp(-tl.abs(ahead))
+    behind = ahead < -16
+    factor = tl.exp(tl.where(behind, ahead, -ahead))
     first = tl.where(behind, exponent, first)
     since = tl.where(behind, 0.0, since)
     return first, since, tl.where(behind, factor, 1.0), tl.where(behind, 1.0, factor)

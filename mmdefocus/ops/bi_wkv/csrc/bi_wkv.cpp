@@ -1,5 +1,5 @@
-// Bidirectional WKV: y[t] is the average of all v[i], with weights 2^(k[i] - w (|t - i| - 1)) for the
-// others and 2^(k[t] + u) for t itself. All exponents are binary: keys, w and u are scaled.
+// Bidirectional WKV: y[t] is the average of all v[i], with weights exp(k[i] - w (|t - i| - 1)) for the
+// others and exp(k[t] + u) for t itself.
 
 #include <vector>
 
@@ -17,12 +17,21 @@ template <typename T>
 constexpr T lowest = T(-1e30);  // an exponent that adds nothing; infinity less itself would be NaN
 
 template <typename T>
+constexpr T margin = T(16);  // of an exponent above the peak
+
+template <typename T>
 MMDEFOCUS_INLINE Part<T> filled(T x) {
     Part<T> row{};
     return row + x;
 }
 
-// What a scan has summed up of the tokens that it has passed, all times 2^-peak. The peak is told by
+// Differences of exponents alone are scaled to powers of two: a scaled key would be rounded.
+template <typename T>
+MMDEFOCUS_INLINE Part<T> exponential(const Part<T>& x) {
+    return vexp2(x * Simd<T>::log2_e);
+}
+
+// What a scan has summed up of the tokens that it has passed, all times exp(-peak). The peak is told by
 // the exponent that it had and the tokens since: to subtract w at each would add up its roundings.
 template <typename T, int count>
 struct Sums {
@@ -34,18 +43,19 @@ struct Sums {
     MMDEFOCUS_INLINE Part<T> peak() const { return first - w * since; }
     MMDEFOCUS_INLINE void fade() { since = since + T(1); }
 
-    // Adds 2^exponent x to the first sums. The smaller of the two powers is taken relative to the
-    // larger, so that one exponential does for both, and none overflows.
+    // Adds exp(exponent) x to the first sums. An exponent far above the peak becomes the peak, and the
+    // sums are scaled down; others are taken relative to it. So no power overflows, and sums are
+    // seldom scaled, which would add up roundings.
     template <int some>
     MMDEFOCUS_INLINE void add(const Part<T>& exponent, const Part<T> (&x)[some]) {
         const Part<T> ahead = peak() - exponent;
         Part<T> factor, kept, taken;
         unrolled<width>([&](int i) {
-            factor.part[i] = ahead.part[i] < Vec<T>{} ? ahead.part[i] : -ahead.part[i];
+            factor.part[i] = ahead.part[i] < -margin<T> ? ahead.part[i] : -ahead.part[i];
         });
-        factor = vexp2(factor);
+        factor = exponential(factor);
         unrolled<width>([&](int i) {
-            const auto is_behind = ahead.part[i] < Vec<T>{};
+            const auto is_behind = ahead.part[i] < -margin<T>;
             kept.part[i] = is_behind ? factor.part[i] : splat<T>(1);
             taken.part[i] = is_behind ? splat<T>(1) : factor.part[i];
             first.part[i] = is_behind ? exponent.part[i] : first.part[i];
@@ -66,11 +76,8 @@ struct Inputs {
     ChannelsLast<const S> k, v;
     const T *w, *u;
 
-    Part<T> binary(const T* from, int count) const {
-        return load_row<width>(from, count) * Simd<T>::log2_e;
-    }
     Part<T> key(int64_t b, int64_t t, int64_t c, int count) const {
-        return load_row<width>(k.at(b, t) + c, count) * Simd<T>::log2_e;
+        return load_row<width>(k.at(b, t) + c, count);
     }
 };
 
@@ -90,7 +97,7 @@ template <typename S, typename T>
 void forward_part(const Shape& shape, const Inputs<S>& in, T* y, T* peak, T* total, int64_t b,
                   int64_t c, int count) {
     constexpr int lanes = Part<T>::lanes;
-    const Part<T> w = in.binary(in.w + c, count), u = in.binary(in.u + c, count);
+    const Part<T> w = load_row<width>(in.w + c, count), u = load_row<width>(in.u + c, count);
     std::vector<T> kept(shape.length * 3 * lanes);  // the sums over the tokens after each
 
     Sums<T, 2> after(w);
@@ -155,7 +162,7 @@ struct Backward {
 template <typename T>
 MMDEFOCUS_INLINE void collect(const Sums<T, 4>& sums, const Part<T>& key, const Part<T>& v,
                               Part<T>& dv, Part<T>& less, Part<T>& dw) {
-    const Part<T> weight = vexp2(key + sums.peak());
+    const Part<T> weight = exponential(key + sums.peak());
     dv = dv + sums.sum[0] * weight;
     less = less + sums.sum[1] * weight;
     dw = dw + (sums.sum[3] - v * sums.sum[2]) * weight;
@@ -166,7 +173,7 @@ void backward_part(const Shape& shape, const Backward<S, T>& back, ChannelsLast<
                    ChannelsLast<S> dv, T* dw_to, T* du_to, int64_t b, int64_t c, int count) {
     constexpr int lanes = Part<T>::lanes;
     const Inputs<S>& in = back.in;
-    const Part<T> w = in.binary(in.w + c, count), u = in.binary(in.u + c, count);
+    const Part<T> w = load_row<width>(in.w + c, count), u = load_row<width>(in.u + c, count);
     std::vector<T> kept(shape.length * 2 * lanes);  // the shares of the tokens after each
     Part<T> dw{}, du{};
 
@@ -189,7 +196,7 @@ void backward_part(const Shape& shape, const Backward<S, T>& back, ChannelsLast<
         const Part<T> v = load_row<width>(in.v.at(b, t) + c, count);
         collect(before, key, v, dv_t, less, dw);
         const Part<T> g = load_row<width>(back.dy.at(b, t) + c, count);
-        const Part<T> own = vexp2(key + u + back.exponent(b, t, c, count)) * g;
+        const Part<T> own = exponential(key + u + back.exponent(b, t, c, count)) * g;
         const Part<T> y = back.mean(b, t, c, count);
         dv_t = dv_t + own;
         less = less + own * y;
