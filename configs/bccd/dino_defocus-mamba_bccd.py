@@ -1,5 +1,5 @@
-# DINO on De-focus Mamba, which starts from the classifier of configs/cifar10. README.md says how to make
-# its patches of 4 pixels, in images of 32, ones of 8 in images of 64.
+# DINO on De-focus Mamba, which starts from the classifier of configs/cifar10. README.md says how
+# its patches of 4 pixels, in images of 32, become patches of 8 in images of 64.
 _base_ = [
     '../digits/dino_defocus-mamba-digits.py',
     '../_base_/datasets/bccd_320x240.py',

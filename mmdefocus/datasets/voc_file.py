@@ -9,6 +9,7 @@ from xml.parsers import expat
 from ..utils.errors import InputError
 
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
+Corners = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 MEND = 'mend the file or take it out of the data set'
 
 
@@ -17,12 +18,12 @@ class VocObject(NamedTuple):
 
     Attributes:
         name: Its class.
-        corners: Left, top, right and bottom in pixels, as the file has them.
+        corners: Left, top, right and bottom in pixels.
         difficult: Whether the file marks it as hard to recognise.
     """
 
     name: str
-    corners: tuple[float, float, float, float]
+    corners: Corners
     difficult: bool
 
 
@@ -91,10 +92,10 @@ def _file_name(root: Element) -> str | None:
 
 
 def _size(root: Element) -> tuple[int, int] | None:
-    texts = [_text(root, f'size/{side}') for side in ('width', 'height')]
-    if '' in texts:
+    texts = {side: _text(root, f'size/{side}') for side in ('width', 'height')}
+    if '' in texts.values():
         return None
-    width, height = (_number(text, f'size: {texts}') for text in texts)
+    width, height = (_number(text, f'size: {side}') for side, text in texts.items())
     return (int(width), int(height)) if width > 0 and height > 0 else None
 
 

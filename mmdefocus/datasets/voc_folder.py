@@ -9,11 +9,10 @@ from PIL import Image
 
 from ..utils.errors import InputError
 from .image_files import find_images
-from .voc_file import VocObject, read_voc
+from .voc_file import Corners, VocObject, read_voc
 
 ORIENTATION = 0x0112  # tag of EXIF
 TURNED = (5, 6, 7, 8)  # its values for a picture on its side
-Box = tuple[float, float, float, float]
 
 
 class Rules(NamedTuple):
@@ -56,6 +55,10 @@ class Outcome(NamedTuple):
     left_out: dict[str, list[str]]
     notes: dict[str, list[str]]
 
+    def objects(self) -> list[VocObject]:
+        """Returns the objects that can be used; none of an image that is left out."""
+        return self.image.objects if self.image else []
+
 
 class FilesByStem:
     """Finds files by their names without suffix, in another case if there is no other way.
@@ -90,7 +93,7 @@ class FilesByStem:
         if len(found) > 1 and not named:
             names = ' and '.join(path.name for path in found[:2])
             raise InputError(f'{found[0].parent}: expected one file for {stem!r}, got {names}')
-        return (named or found or [None])[0]
+        return next(iter(named or found), None)
 
 
 class VocFolder:
@@ -174,7 +177,7 @@ def image_size(path: Path) -> tuple[int, int] | None:
     return (height, width) if turned else (width, height)
 
 
-def fit(corners: Box, size: tuple[int, int], one_based: bool) -> tuple[Box | None, str]:
+def fit(corners: Corners, size: tuple[int, int], one_based: bool) -> tuple[Corners | None, str]:
     """Cuts a box to its image.
 
     Args:

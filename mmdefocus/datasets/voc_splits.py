@@ -1,13 +1,15 @@
 """The splits of a data set in Pascal VOC's layout, and each as the content of a COCO file."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from ..utils.errors import InputError
 from .by_name import check_classes, require_names
+from .voc_file import Corners, VocObject
 from .voc_folder import FilesByStem, Outcome
 
 Difficult = Literal['ignore', 'keep', 'drop']
@@ -15,7 +17,7 @@ FLAGS = ('-1', '0', '1')  # in the lists of a single class: whether an image sho
 
 
 def read_split(path: Path, annotations: FilesByStem) -> list[str]:
-    """Returns the names in the list of a split, one a line, each once and in their order.
+    """Returns the names in the list of a split, one a line, in their order.
 
     Args:
         path: The list. A flag behind a name, as in the lists of a single class, is passed over, and
@@ -34,7 +36,7 @@ def read_split(path: Path, annotations: FilesByStem) -> list[str]:
     names = [_name(line.strip(), annotations) for line in lines if line.strip()]
     if not names:
         raise InputError(f'{path}: empty; expected the name of an image on each line')
-    return list(dict.fromkeys(names))
+    return names
 
 
 def _name(line: str, annotations: FilesByStem) -> str:
@@ -42,8 +44,8 @@ def _name(line: str, annotations: FilesByStem) -> str:
     words = line.rsplit(maxsplit=1)
     name = words[0] if words[-1] in FLAGS else line
     for candidate in (line, name, Path(name).stem):
-        if annotations.find(candidate):
-            return candidate
+        if path := annotations.find(candidate):
+            return path.stem
     return name
 
 
@@ -94,6 +96,7 @@ class Split:
 
 
 def make_split(
+    stems: Sequence[str],
     outcomes: Mapping[str, Outcome],
     ids: Mapping[str, int],
     classes: ClassNames,
@@ -102,49 +105,84 @@ def make_split(
     """Returns a split as the content of a COCO file.
 
     Args:
-        outcomes: What became of each of its images, by the name.
-        ids: Id of each image, the same in every split.
+        stems: The names of its images. One that is there twice becomes one image.
+        outcomes: What became of each image, by the name.
+        ids: The id of each image, the same in every split.
         classes: The categories, which have the ids 1, 2, … in this order.
         difficult: Whether difficult objects are crowds, by which a detector neither wins nor
-            loses, as in VOC's own evaluation ('ignore'); objects as others ('keep'); or left out
+            loses, as in VOC's own evaluation ('ignore'), objects as others ('keep'), or left out
             ('drop').
     """
     numbers = {name: number for number, name in enumerate(classes.names, start=1)}
     categories = [dict(id=number, name=name) for name, number in numbers.items()]
     split = Split(dict(images=[], annotations=[], categories=categories))
-    for stem, outcome in outcomes.items():
-        for tally, further in ((split.left_out, outcome.left_out), (split.notes, outcome.notes)):
-            for reason, places in further.items():
-                tally[reason] += places
-        if outcome.image is None:
-            continue
-        width, height = outcome.image.size
-        split.content['images'].append(
-            dict(id=ids[stem], file_name=outcome.image.file_name, width=width, height=height)
-        )
-        for found in outcome.image.objects:
-            name = classes.find(found.name)
-            if name is None:
-                split.left_out[f'boxes of {found.name!r}'].append(stem)
-                continue
-            if name != found.name:
-                split.notes[f'boxes of {found.name!r}, taken for {name!r}'].append(stem)
-            if found.difficult:
-                if difficult == 'drop':
-                    split.left_out['boxes marked as difficult'].append(stem)
-                    continue
-                split.notes[f'boxes marked as difficult: {difficult}'].append(stem)
-            left, top, right, bottom = found.corners
-            box = left, top, right - left, bottom - top
-            split.objects[name] += 1
-            split.content['annotations'].append(
-                dict(
-                    id=len(split.content['annotations']) + 1,
-                    image_id=ids[stem],
-                    category_id=numbers[name],
-                    bbox=[round(side, 2) for side in box],
-                    area=round(box[2] * box[3], 2),
-                    iscrowd=int(found.difficult and difficult == 'ignore'),
-                )
-            )
+    for stem, times in Counter(stems).items():
+        if times > 1:
+            split.notes['images listed more than once'].append(stem)
+        _add_image(split, stem, outcomes[stem], ids[stem])
+        for found in outcomes[stem].objects():
+            name = _class_of(split, stem, found, classes, difficult)
+            if name:
+                split.objects[name] += 1
+                crowd = found.difficult and difficult == 'ignore'
+                _add_box(split, found.corners, ids[stem], numbers[name], crowd)
     return split
+
+
+def shared(splits: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:
+    """Returns how many images two splits share that should not share any.
+
+    Args:
+        splits: The names of the images of each split; `trainval` has those of `train` and `val`.
+    """
+    counts = {}
+    for pair in combinations(splits, 2):
+        if not ('trainval' in pair and {'train', 'val'} & {*pair}):
+            counts[pair] = len({*splits[pair[0]]} & {*splits[pair[1]]})
+    return {pair: count for pair, count in counts.items() if count}
+
+
+def _add_image(split: Split, stem: str, outcome: Outcome, image_id: int) -> None:
+    for tally, further in ((split.left_out, outcome.left_out), (split.notes, outcome.notes)):
+        for reason, places in further.items():
+            tally[reason] += places
+    if outcome.image:
+        name, (width, height) = outcome.image.file_name, outcome.image.size
+        entry = dict(id=image_id, file_name=name, width=width, height=height)
+        split.content['images'].append(entry)
+
+
+def _class_of(
+    split: Split, stem: str, found: VocObject, classes: ClassNames, difficult: Difficult
+) -> str | None:
+    """Returns the class of an object, None if it is left out, and counts what is to be known."""
+    name = classes.find(found.name)
+    if name is None:
+        split.left_out[f'boxes of {found.name!r}'].append(stem)
+        return None
+    if name != found.name:
+        split.notes[f'boxes of {found.name!r}, taken for {name!r}'].append(stem)
+    if not found.difficult:
+        return name
+    if difficult == 'drop':
+        split.left_out['boxes marked as difficult'].append(stem)
+        return None
+    how = 'crowds' if difficult == 'ignore' else 'others'
+    split.notes[f'boxes marked as difficult, taken for {how}'].append(stem)
+    return name
+
+
+def _add_box(split: Split, corners: Corners, image_id: int, category: int, crowd: bool) -> None:
+    left, top, right, bottom = corners
+    width, height = right - left, bottom - top
+    annotations = split.content['annotations']
+    annotations.append(
+        dict(
+            id=len(annotations) + 1,
+            image_id=image_id,
+            category_id=category,
+            bbox=[round(side, 2) for side in (left, top, width, height)],
+            area=round(width * height, 2),
+            iscrowd=int(crowd),
+        )
+    )

@@ -2,9 +2,9 @@
 
 ROOT holds `Annotations/*.xml`, `JPEGImages/*` and `ImageSets/Main/{train,val,trainval,test}.txt`,
 lists of names without suffix. Without such lists all annotations become one split, `all`. The
-images stay where they are. Boxes that cannot be used are left out, counted and named; a file that is
-no annotation ends the conversion with a line that names it. All splits have the same categories, and
-an image has the same id in each.
+images stay where they are. Boxes that cannot be used are left out, counted, and the first of them
+is named. A file that is no annotation ends the conversion with a line that names it. All splits
+have the same categories, and an image has the same id in each.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.progress import Progress
 
 from mmdefocus.datasets.voc_folder import Outcome, Rules, VocFolder
-from mmdefocus.datasets.voc_splits import ClassNames, Split, make_split, read_split
+from mmdefocus.datasets.voc_splits import ClassNames, Split, make_split, read_split, shared
 from mmdefocus.engine.command import command
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
@@ -71,22 +71,33 @@ def main(args: Namespace) -> None:
         if (out / f'{split}.json').exists() and not args.overwrite:
             raise InputError(f'{out / split}.json: exists; --overwrite replaces it')
     outcomes = read_all(folder, sorted({stem for stems in splits.values() for stem in stems}))
-    names = Counter(found.name for o in outcomes.values() if o.image for found in o.image.objects)
+    names = Counter(found.name for outcome in outcomes.values() for found in outcome.objects())
     classes = ClassNames(names, args.classes)
     ids = {stem: number for number, stem in enumerate(outcomes, start=1)}
     made = {
-        split: make_split({stem: outcomes[stem] for stem in stems}, ids, classes, args.difficult)
-        for split, stems in splits.items()
+        name: make_split(stems, outcomes, ids, classes, args.difficult)
+        for name, stems in splits.items()
     }
-    for split, content in made.items():
-        if not content.content['images']:
-            reasons = '; '.join(f'{len(p)} {reason}' for reason, p in content.left_out.items())
-            raise InputError(f'{split}: no image is left: {reasons}')
-    for split, content in made.items():
-        with replacing(out / f'{split}.json') as unfinished:
-            unfinished.write_text(json.dumps(content.content))
+    check_images(made)
+    for name, split in made.items():
+        with replacing(out / f'{name}.json') as unfinished:
+            unfinished.write_text(json.dumps(split.content))
     show(made, classes)
-    print(f'{out}: {", ".join(f"{split}.json" for split in made)}')
+    for (first, second), count in shared(splits).items():
+        print(f'{first} and {second} share {count} images')
+    print(f'{out}: {", ".join(f"{name}.json" for name in made)}')
+
+
+def check_images(splits: Mapping[str, Split]) -> None:
+    """Refuses a split of which nothing is left.
+
+    Raises:
+        InputError: Names the split and the reasons.
+    """
+    for name, split in splits.items():
+        if not split.content['images']:
+            reasons = '; '.join(f'{len(places)} {why}' for why, places in split.left_out.items())
+            raise InputError(f'{name}: expected images, none is left: {reasons}')
 
 
 def find_splits(folder: Path, wanted: list[str] | None, data: VocFolder) -> dict[str, list[str]]:
@@ -107,10 +118,23 @@ def find_splits(folder: Path, wanted: list[str] | None, data: VocFolder) -> dict
 
 
 def read_all(folder: VocFolder, stems: list[str]) -> dict[str, Outcome]:
-    """Reads the annotations and the headers of the images, with a bar that shows how far it is."""
+    """Reads the annotations and the headers of the images, with a bar that shows how far it is.
+
+    Raises:
+        InputError: If two annotations are of one image; or see `VocFolder.read`.
+    """
     with Progress(console=make_console(stderr=True)) as progress:
         bar = progress.track(stems, description='annotations')
-        return {stem: folder.read(stem) for stem in bar}
+        outcomes = {stem: folder.read(stem) for stem in bar}
+    owners: dict[str, str] = {}
+    for stem, outcome in outcomes.items():
+        name = outcome.image and outcome.image.file_name
+        if name and owners.setdefault(name, stem) != stem:
+            raise InputError(
+                f'{stem}.xml: its image {name} is that of {owners[name]}.xml, too; expected one '
+                'annotation of each image'
+            )
+    return outcomes
 
 
 def show(splits: Mapping[str, Split], classes: ClassNames) -> None:
