@@ -98,7 +98,7 @@ def read_runs(folder: Path) -> list[Run]:
     for config, found in lengths.items():
         if len(found) > 1:
             raise InputError(
-                f'{folder}: expected runs of {config} of one length, got '
+                f'{folder}: {config}: expected runs of one length, got '
                 f'{", ".join(map(str, sorted(found)))} epochs; keep each in a folder of its own'
             )
     return runs
