@@ -167,6 +167,11 @@ def as_markdown(tables: Iterable[Mapping], runs: Iterable[Run]) -> str:
     return '\n\n'.join('\n'.join(_lines(table, found)) for table in tables) + '\n'
 
 
+def metrics_of(table: Mapping) -> list[str]:
+    """Returns the names of the metrics of a table, see `as_markdown`."""
+    return table.get('metrics', ['top1'])
+
+
 def with_tables(page: str, tables: str) -> str:
     """Returns a page with tables between its markers, in place of those that are there.
 
@@ -181,7 +186,7 @@ def with_tables(page: str, tables: str) -> str:
 
 
 def _lines(table: Mapping, found: Mapping[str, Sequence[Run]]) -> Iterable[str]:
-    metrics, cost = table.get('metrics', ['top1']), table.get('cost', False)
+    metrics, cost = metrics_of(table), table.get('cost', False)
     last = 'minutes' if cost else 'paper, ImageNet-1K'
     titles = [METRICS[metric].title for metric in metrics]
     header = [table['table'], *titles, 'runs', 'difference', 'p', last]
