@@ -85,7 +85,7 @@ def shrink(cfg: Config) -> Config:
     family = backbone.type.rpartition('.')[2]
     if family == 'ResNet':
         backbone.base_channels = 16
-        cfg.model.neck.in_channels = [128, 256, 512]
+        cfg.model.neck.in_channels = [64, 128, 256, 512][-len(cfg.model.neck.in_channels) :]
     else:
         backbone.arch = TINY_ARCHS[family]
         (cfg.model.get('neck') or cfg.model.head).in_channels = 64
@@ -102,7 +102,8 @@ def fake_batch(cfg: Config) -> dict[str, list]:
     if cfg.default_scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
-        num_classes = cfg.model.bbox_head.num_classes
+        head = cfg.model.get('bbox_head') or cfg.model.roi_head.bbox_head
+        num_classes = head.num_classes
         return demo_mm_inputs(2, [[3, 96, 128], [3, 128, 64]], num_classes=num_classes)
     from mmpretrain.structures import DataSample
 
