@@ -26,7 +26,7 @@ test_evaluator = dict(val_evaluator, outfile_prefix=work_dir + '/predictions')
 
 optim_wrapper = dict(
     _delete_=True,
-    type='BFloat16OptimWrapper',
+    type='OptimWrapper',
     constructor='DefocusOptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.05, fused=True),
     clip_grad=dict(max_norm=5.0),

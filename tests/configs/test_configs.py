@@ -22,6 +22,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 ALL = sorted(p.relative_to(CONFIGS) for p in CONFIGS.glob('[!_]*/**/*.py'))
 IMAGENET = [path for path in ALL if path.parts[0] == 'imagenet']
 COCO = [path for path in ALL if path.parts[0] == 'coco']
+BCCD = [path for path in ALL if path.parts[0] == 'bccd']
 ABLATIONS = [path for path in ALL if path.parts[:2] == ('ablations', 'imagenet')]
 CLIP = [path for path in ALL if path.parts[0] == 'clip' and 'laion400m' in path.stem]
 OF_THE_PAPER = [*IMAGENET, *COCO, *ABLATIONS]
@@ -236,7 +237,7 @@ def test_backbone_of_a_detector_learns_ten_times_slower(path):
     assert rates['neck.fpn_convs.0.conv.weight'] == pytest.approx(2e-4)
 
 
-@pytest.mark.parametrize('path', [*IMAGENET, *COCO], ids=str)
+@pytest.mark.parametrize('path', [*IMAGENET, *COCO, *BCCD], ids=str)
 @pytest.mark.parametrize('loader', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
 def test_pipeline_makes_a_sample_of_an_image(path, loader, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
