@@ -8,17 +8,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .focus.figures import LINES, MARKERS
-from .runs import Run
+from .runs import METRICS, Run, metrics_of
 
 COLUMNS = 2
 
 
 def draw_learning_curves(tables: Sequence[Mapping], runs: Iterable[Run]) -> Figure | None:
-    """Draws the mean top-1 accuracy after each epoch, with a bar of one deviation to either side.
+    """Draws the mean of each validation, with a bar of one deviation to either side.
 
     Args:
-        tables: As `as_markdown` takes them; settings that were not run are left out.
-        runs: The results, all of as many epochs.
+        tables: As `as_markdown` takes them; the first metric of each is drawn, and settings that
+            were not run are left out.
+        runs: The results.
 
     Returns:
         The figure; None if no setting of any table was run.
@@ -40,21 +41,24 @@ def draw_learning_curves(tables: Sequence[Mapping], runs: Iterable[Run]) -> Figu
 
 
 def _draw_table(axes: Axes, table: Mapping, found: Mapping[str, Sequence[Run]]) -> None:
+    metric, unit = metrics_of(table)[0], 'epoch'
     for number, row in enumerate(table['rows']):
         runs = found.get(row['config'], ())
         if not runs:
             continue
-        epochs = list(zip(*(run.top1 for run in runs), strict=True))
+        validations = list(zip(*(run.curves[metric] for run in runs), strict=True))
+        if len(validations) < runs[0].epochs:  # detectors are not validated in each
+            unit = 'validation'
         axes.errorbar(
-            range(1, len(epochs) + 1),
-            [statistics.fmean(values) for values in epochs],
-            [statistics.stdev(values) for values in epochs] if len(runs) > 1 else None,
+            range(1, len(validations) + 1),
+            [statistics.fmean(values) for values in validations],
+            [statistics.stdev(values) for values in validations] if len(runs) > 1 else None,
             color=LINES[number % len(LINES)],
             marker=MARKERS[number % len(MARKERS)],
             capsize=3,
             label=f'{row["setting"]} ({len(runs)})',
         )
-    axes.set(title=table['table'], xlabel='epoch', ylabel='top-1 accuracy, %')
+    axes.set(title=table['table'], xlabel=unit, ylabel=METRICS[metric].title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize='small')

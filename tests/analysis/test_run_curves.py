@@ -18,7 +18,7 @@ TABLES = [
 
 
 def run(config, seed, *top1):
-    return Run(config, seed, len(top1), list(top1), [], None, 'CPU, 1 thread', None)
+    return Run(config, seed, len(top1), {'top1': list(top1)}, None, 'CPU, 1 thread', None)
 
 
 @pytest.fixture
@@ -51,3 +51,12 @@ def test_the_legend_says_how_many_runs_a_setting_has(figure):
 
 def test_without_a_run_there_is_no_figure():
     assert draw_learning_curves(TABLES, []) is None
+
+
+def test_validations_in_some_epochs_are_counted_as_such():
+    table = {**TABLES[1], 'metrics': ['bbox_mAP', 'bbox_mAP_50']}
+    curves = {'bbox_mAP': [40.0, 58.0], 'bbox_mAP_50': [60.0, 85.0]}
+    detector = Run('vit', 0, 20, curves, None, 'CPU, 1 thread', None)
+    (axes,) = draw_learning_curves([table], [detector]).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ('validation', 'mAP, %')
+    assert list(axes.containers[0].lines[0].get_ydata()) == [40.0, 58.0]

@@ -18,7 +18,7 @@ from mmdefocus.analysis.runs import (
 )
 from mmdefocus.utils.errors import InputError
 
-RUN = Run('mamba', 0, 2, [40.0, 50.0], [], 12.5, 'CPU, 1 thread', 'abc')
+RUN = Run('mamba', 0, 2, {'top1': [40.0, 50.0]}, 12.5, 'CPU, 1 thread', 'abc')
 TABLE = {
     'table': 'Loss',
     'baseline': 'mamba',
@@ -31,7 +31,10 @@ TABLE = {
 
 
 def runs_of(config, *accuracies):
-    return [replace(RUN, config=config, seed=s, top1=[0.0, a]) for s, a in enumerate(accuracies)]
+    return [
+        replace(RUN, config=config, seed=seed, curves={'top1': [0.0, accuracy]})
+        for seed, accuracy in enumerate(accuracies)
+    ]
 
 
 def cells(line):
@@ -42,6 +45,13 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     write_run(RUN, tmp_path)
     assert read_runs(tmp_path) == [RUN]
     assert [path.name for path in tmp_path.iterdir()] == ['mamba_seed-0.json']
+
+
+def test_a_curve_that_is_empty_is_none(tmp_path):
+    content = json.loads('{"top1": [1.0], "aux_top1": [], "config": "a", "seed": 0, "epochs": 1}')
+    content |= {'seconds': None, 'device': 'CPU, 1 thread', 'commit': None}
+    result_file(tmp_path, 'a', 0).write_text(json.dumps(content))
+    assert read_runs(tmp_path)[0].curves == {'top1': [1.0]}
 
 
 def test_a_file_that_is_no_result_is_named(tmp_path):
@@ -61,6 +71,21 @@ def test_runs_of_different_length_are_not_compared(tmp_path):
     write_run(replace(RUN, seed=1, epochs=3), tmp_path)
     with pytest.raises(InputError, match='runs of one length, got 2, 3 epochs'):
         read_runs(tmp_path)
+
+
+def test_rows_of_different_length_are_not_compared_unless_they_cost_as_much():
+    detector = replace(RUN, config='dino', curves={'bbox_mAP': [58.0], 'bbox_mAP_50': [86.0]})
+    other = replace(detector, config='rcnn', epochs=9, seconds=None)
+    rows = [{'setting': 'DINO', 'config': 'dino'}, {'setting': 'R-CNN', 'config': 'rcnn'}]
+    table = {'table': 'BCCD', 'metrics': ['bbox_mAP', 'bbox_mAP_50'], 'baseline': 'dino'}
+    with pytest.raises(InputError, match='BCCD: expected runs of one length, got 2, 9 epochs'):
+        as_markdown([{**table, 'rows': rows}], [detector, other])
+    lines = as_markdown([{**table, 'rows': rows, 'cost': True}], [detector, other]).splitlines()
+    assert [cells(line) for line in (lines[0], *lines[2:])] == [
+        ['BCCD', 'mAP, %', 'AP50, %', 'runs', 'difference', 'p', 'minutes'],
+        ['DINO', '58.0', '86.0', '1', 'baseline', 'baseline', '0'],
+        ['R-CNN', '58.0', '86.0', '1', '+0.0', '', ''],
+    ]
 
 
 def test_of_a_repeated_epoch_the_last_log_counts(tmp_path):

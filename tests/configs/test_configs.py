@@ -22,6 +22,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 ALL = sorted(p.relative_to(CONFIGS) for p in CONFIGS.glob('[!_]*/**/*.py'))
 IMAGENET = [path for path in ALL if path.parts[0] == 'imagenet']
 COCO = [path for path in ALL if path.parts[0] == 'coco']
+BCCD = [path for path in ALL if path.parts[0] == 'bccd']
 ABLATIONS = [path for path in ALL if path.parts[:2] == ('ablations', 'imagenet')]
 CLIP = [path for path in ALL if path.parts[0] == 'clip' and 'laion400m' in path.stem]
 OF_THE_PAPER = [*IMAGENET, *COCO, *ABLATIONS]
@@ -85,7 +86,7 @@ def shrink(cfg: Config) -> Config:
     family = backbone.type.rpartition('.')[2]
     if family == 'ResNet':
         backbone.base_channels = 16
-        cfg.model.neck.in_channels = [128, 256, 512]
+        cfg.model.neck.in_channels = [64, 128, 256, 512][-len(cfg.model.neck.in_channels) :]
     else:
         backbone.arch = TINY_ARCHS[family]
         (cfg.model.get('neck') or cfg.model.head).in_channels = 64
@@ -102,7 +103,8 @@ def fake_batch(cfg: Config) -> dict[str, list]:
     if cfg.default_scope == 'mmdet':
         from mmdet.testing import demo_mm_inputs
 
-        num_classes = cfg.model.bbox_head.num_classes
+        head = cfg.model.get('bbox_head') or cfg.model.roi_head.bbox_head
+        num_classes = head.num_classes
         return demo_mm_inputs(2, [[3, 96, 128], [3, 128, 64]], num_classes=num_classes)
     from mmpretrain.structures import DataSample
 
@@ -235,7 +237,7 @@ def test_backbone_of_a_detector_learns_ten_times_slower(path):
     assert rates['neck.fpn_convs.0.conv.weight'] == pytest.approx(2e-4)
 
 
-@pytest.mark.parametrize('path', [*IMAGENET, *COCO], ids=str)
+@pytest.mark.parametrize('path', [*IMAGENET, *COCO, *BCCD], ids=str)
 @pytest.mark.parametrize('loader', ['train_dataloader', 'val_dataloader', 'test_dataloader'])
 def test_pipeline_makes_a_sample_of_an_image(path, loader, tmp_path):
     image = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)

@@ -18,12 +18,12 @@ def tool(load_tool):
 
 @pytest.fixture
 def make_config(tmp_path):
-    """Writes an empty config of a name."""
+    """Writes a config of a name with a part of its training loop."""
 
-    def make(name):
+    def make(name, **train_cfg):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.touch()
+        path.write_text(f'train_cfg = {train_cfg}')
         return path
 
     return make
@@ -107,8 +107,39 @@ def test_one_failing_run_is_counted_and_the_others_go_on(
 def test_a_result_has_the_curve(tool, launcher, trained, make_config):
     launcher.run(tool.Task(make_config('a.py'), 4))
     (run,) = tool.read_runs(launcher.args.out)
-    assert (run.config, run.seed, run.epochs, run.top1) == ('a', 4, 2, [10.0, 20.0])
+    assert (run.config, run.seed, run.epochs) == ('a', 4, 2)
+    assert run.curves == {'top1': [10.0, 20.0]}
     assert run.device == 'CPU, 1 thread'
+
+
+def write_validations(folder, *validations):
+    """Writes the log of a detector: epochs, each with its mAP and AP50."""
+    log = folder / '1' / 'vis_data' / 'scalars.json'
+    log.parent.mkdir(parents=True)
+    keys = ('step', 'coco/bbox_mAP', 'coco/bbox_mAP_50')
+    log.write_text('\n'.join(json.dumps(dict(zip(keys, v, strict=True))) for v in validations))
+
+
+def test_a_detector_has_a_validation_in_some_epochs_and_in_the_last(
+    tool, launcher, make_config, tmp_path
+):
+    launcher.args.epochs = None
+    task = tool.Task(make_config('dino.py', max_epochs=5, val_interval=2), 0)
+    write_validations(tmp_path / 'log', (2, 0.1, 0.3), (4, 0.4, 0.6), (5, 0.583, 0.855))
+    run = launcher.result(task, tmp_path / 'log', 60.0)
+    assert run.curves == {'bbox_mAP': [10.0, 40.0, 58.3], 'bbox_mAP_50': [30.0, 60.0, 85.5]}
+
+
+@pytest.mark.parametrize('validations', [[], [(2, 0.1, 0.3)]])
+def test_a_run_that_lacks_validations_is_no_result(
+    tool, launcher, make_config, tmp_path, validations
+):
+    launcher.args.epochs = None
+    task = tool.Task(make_config('dino.py', max_epochs=4, val_interval=2), 0)
+    write_validations(tmp_path / 'log', *validations)
+    message = f'expected 2 validations in 4 epochs, got {len(validations)}'
+    with pytest.raises(InputError, match=message):
+        launcher.result(task, tmp_path / 'log', 60.0)
 
 
 def test_a_run_that_another_launcher_has_is_left_to_it(tool, launcher, trained, make_config):
@@ -144,6 +175,23 @@ def test_data_are_moved_with_what_their_roots_share(tool):
     }
 
 
+def test_the_truth_of_an_evaluator_is_moved_with_the_data(tool):
+    dataset = dict(data_root='data/bccd/', ann_file='coco/test.json')
+    cfg = Config(
+        dict(
+            test_dataloader=dict(dataset=dataset),
+            test_evaluator=[
+                dict(ann_file='data/bccd/coco/test.json'),
+                dict(ann_file='data/b.json'),
+            ],
+        )
+    )
+    assert tool.data_options(cfg, Path('/d')) == {
+        'test_dataloader.dataset.data_root': '/d',
+        'test_evaluator.0.ann_file': '/d/coco/test.json',
+    }
+
+
 def test_a_training_becomes_a_result_and_a_row(tool, workshop, capfd):
     config = workshop.config(
         "\nval_dataloader = test_dataloader\nval_evaluator = dict(type='Accuracy', topk=(1,))\n"
@@ -159,4 +207,4 @@ def test_a_training_becomes_a_result_and_a_row(tool, workshop, capfd):
     )
     assert '| tiny | ' in capfd.readouterr().out
     (run,) = tool.read_runs(Path('out'))
-    assert len(run.top1) == 2 and run.seconds > 0
+    assert len(run.curves['top1']) == 2 and run.seconds > 0

@@ -6,6 +6,7 @@ that fails is counted, shown and tried again the next time. Without configs, the
 alone.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -24,8 +25,7 @@ from mmengine.config import Config
 
 from mmdefocus.analysis.run_curves import draw_learning_curves
 from mmdefocus.analysis.runs import (
-    AUX_TOP_1,
-    TOP_1,
+    METRICS,
     Run,
     as_markdown,
     read_curve,
@@ -45,6 +45,7 @@ from mmdefocus.utils.locks import claimed
 ROOT = Path(__file__).parents[2]
 LOG = 'train.log'
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+EVALUATORS = ('val_evaluator', 'test_evaluator')
 
 
 class Task(NamedTuple):
@@ -114,31 +115,38 @@ def remaining(configs: Iterable[Path], seeds: Iterable[int], out: Path) -> list[
 def data_options(cfg: Config, root: Path) -> dict[str, str]:
     """Returns the options that move the data of a config from where they are to a folder.
 
-    The folder replaces what the data roots of all loaders have in common.
+    The folder replaces what the data roots of all loaders have in common, in the evaluators, too.
 
     Raises:
         InputError: If the config names no data root.
     """
-    roots = {key: value for name in LOADERS for key, value in _data_roots(cfg.get(name), name)}
+    roots = {key: value for name in LOADERS for key, value in _texts(cfg, name, 'data_root')}
     if not roots:
         raise InputError(f'{cfg.filename}: --data-root: expected a data_root in it, got none')
     common = os.path.commonpath(roots.values())
+    truths = {key: value for name in EVALUATORS for key, value in _texts(cfg, name, 'ann_file')}
+    inside = {key: value for key, value in truths.items() if Path(value).is_relative_to(common)}
     return {
-        key: os.path.normpath(root / os.path.relpath(value, common)) for key, value in roots.items()
+        key: os.path.normpath(root / os.path.relpath(value, common))
+        for key, value in (roots | inside).items()
     }
 
 
-def _data_roots(node: object, key: str) -> Iterator[tuple[str, str]]:
-    """Yields the data roots within a part of a config, with the dotted keys that lead to them."""
-    if isinstance(node, Mapping):
-        for name, child in node.items():
-            if name == 'data_root' and isinstance(child, str):
-                yield f'{key}.{name}', child
-            else:
-                yield from _data_roots(child, f'{key}.{name}')
-    elif isinstance(node, list | tuple):
-        for index, child in enumerate(node):
-            yield from _data_roots(child, f'{key}.{index}')
+def _texts(parent: Mapping, key: str, wanted: str) -> Iterator[tuple[str, str]]:
+    """Yields the texts called `wanted` within a part of a config, with their dotted keys."""
+
+    def search(node: object, key: str) -> Iterator[tuple[str, str]]:
+        if isinstance(node, Mapping):
+            for name, child in node.items():
+                if name == wanted and isinstance(child, str):
+                    yield f'{key}.{name}', child
+                else:
+                    yield from search(child, f'{key}.{name}')
+        elif isinstance(node, list | tuple):
+            for index, child in enumerate(node):
+                yield from search(child, f'{key}.{index}')
+
+    return search(parent.get(key), key)
 
 
 class Launcher:
@@ -216,7 +224,8 @@ class Launcher:
             return f'status {status}: {last_line(folder / LOG)}', False
         run = self.result(task, folder, None if resumed else round(seconds, 1))
         write_run(run, self.args.out)
-        return f'{run.top1[-1]:.2f} % in {seconds:.0f} s', True
+        name = next(iter(run.curves))
+        return f'{METRICS[name].title} {run.last(name):.2f} in {seconds:.0f} s', True
 
     def train(self, task: Task, folder: Path, resumed: bool) -> int:
         """Trains in a process, with its output in `LOG`; returns the exit status."""
@@ -242,21 +251,27 @@ class Launcher:
         """Returns the result of a training that has ended.
 
         Raises:
-            InputError: If its logs have fewer validations than epochs.
+            InputError: If its logs have no validation of a known metric, or too few.
         """
-        top1 = read_curve(folder, TOP_1)
-        epochs = self.args.epochs or read_config(str(task.config), {}).train_cfg.max_epochs
-        if len(top1) != epochs:
+        found = {
+            name: [round(metric.factor * x, 4) for x in read_curve(folder, metric.key)]
+            for name, metric in METRICS.items()
+        }
+        curves = {name: values for name, values in found.items() if values}
+        train_cfg = read_config(str(task.config), {}).train_cfg
+        epochs = self.args.epochs or train_cfg.max_epochs
+        expected = math.ceil(epochs / train_cfg.get('val_interval', 1))
+        if not curves or any(len(values) != expected for values in curves.values()):
+            got = max(map(len, curves.values()), default=0)
             raise InputError(
-                f'{folder}: expected a validation in each of {epochs} epochs, got {len(top1)}; '
+                f'{folder}: expected {expected} validations in {epochs} epochs, got {got}; '
                 'delete the folder to run it again'
             )
         return Run(
             config=task.config.stem,
             seed=task.seed,
             epochs=epochs,
-            top1=top1,
-            aux_top1=read_curve(folder, AUX_TOP_1),
+            curves=curves,
             seconds=seconds,
             device=device_name(self.args.threads),
             commit=self.commit,

@@ -61,7 +61,7 @@ def rows() -> Iterator[str]:
     entries = yaml.safe_load((ROOT / 'configs' / 'imagenet' / 'metafile.yml').read_text())['Models']
     accuracies: dict[str, list[float]] = {}
     for run in read_runs(RUNS):
-        accuracies.setdefault(run.config, []).append(run.top1[-1])
+        accuracies.setdefault(run.config, []).append(run.last('top1'))
     with SPEED.open(newline='') as file:
         speeds = {row['model']: row for row in csv.DictReader(file) if row['mode'] == 'train'}
     for entry in entries:
