@@ -8,7 +8,7 @@ from mmdefocus.models.backbones import ClsPerStrip
 from ..conftest import build_tiny
 
 SECTIONS = {'token_order': 'sections', 'pretrain_img_size': 16}
-CONSTANT = ('DefocusMamba', 'DefocusRetNet')
+CONSTANT = ('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet')
 CAUSAL = (*CONSTANT, 'DefocusViT')
 
 
