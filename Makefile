@@ -1,7 +1,7 @@
 # make setup: a virtual environment with the pinned stack and this package, editable; compiles nothing
 # make setup MMCV_OPS=1: the same with all operators of mmcv, which are compiled; 0 goes back
 # make demo:  pre-training, detector training and pictures on handwritten digits
-# make clip:  De-focus Mamba and a ViT learn digits from captions
+# make clip:  De-focus Mamba and a ViT learn digits and emoji from captions
 # make figures: where the trained models look, as pages and figures; trains nothing
 # make test:  lint and the test suite
 # make matrix: the tests on each Python and torch of MATRIX, with mmcv's operators and without; hours
