@@ -3,9 +3,7 @@
 _base_ = [
     '../_base_/models/clip_mini_vit.py',
     '../_base_/datasets/captioned_digits_48.py',
-    '../_base_/schedules/clip_mini.py',
+    '../_base_/schedules/clip_mini_vit.py',
 ]
 
 work_dir = 'work_dirs/clip/vit'
-# the best of 3e-4, 5e-4 and 1e-3
-optim_wrapper = dict(optimizer=dict(lr=5e-4))

@@ -31,25 +31,27 @@ def one_token_after_another(k, v, w, u):
     return torch.stack(outputs, dim=1)
 
 
-@pytest.mark.parametrize(
-    'sizes',
-    [
-        {},
-        {'length': 1},
-        {'length': 2},
-        {'length': 8, 'channels': 16},
-        {'length': 33, 'channels': 70},
-        {'batch': 1, 'channels': 1},
-    ],
-    ids=str,
-)
+SIZES = [
+    {},
+    {'length': 1},
+    {'length': 2},
+    {'length': 8, 'channels': 16},
+    {'length': 33, 'channels': 70},
+    {'batch': 1, 'channels': 1},
+]
+
+
+@pytest.mark.parametrize('sizes', SIZES, ids=str)
 def test_equals_the_definition_in_values_and_gradients(
     backend, sizes, differentiate, run_with_gradients
 ):
     inputs = make_inputs(**sizes)
-    expected = differentiate(one_token_after_another, inputs)
-    actual = run_with_gradients(inputs, backend)
-    torch.testing.assert_close(actual, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        run_with_gradients(inputs, backend),
+        differentiate(one_token_after_another, inputs),
+        rtol=1e-10,
+        atol=1e-10,
+    )
 
 
 @each_narrow_dtype
