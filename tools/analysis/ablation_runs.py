@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import torch
 import yaml
-from mmengine.config import Config
 
 from mmdefocus.analysis.run_curves import draw_learning_curves
 from mmdefocus.analysis.runs import (
@@ -36,6 +35,7 @@ from mmdefocus.analysis.runs import (
 )
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import read_config
+from mmdefocus.engine.config.data_folder import data_options
 from mmdefocus.engine.preemption import STOPPED
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
@@ -44,8 +44,6 @@ from mmdefocus.utils.locks import claimed
 
 ROOT = Path(__file__).parents[2]
 LOG = 'train.log'
-LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-EVALUATORS = ('val_evaluator', 'test_evaluator')
 
 
 class Task(NamedTuple):
@@ -110,43 +108,6 @@ def remaining(configs: Iterable[Path], seeds: Iterable[int], out: Path) -> list[
             )
     tasks = [Task(config, seed) for seed in seeds for config in configs]
     return [task for task in tasks if not result_file(out, task.config.stem, task.seed).exists()]
-
-
-def data_options(cfg: Config, root: Path) -> dict[str, str]:
-    """Returns the options that move the data of a config from where they are to a folder.
-
-    The folder replaces what the data roots of all loaders have in common, in the evaluators, too.
-
-    Raises:
-        InputError: If the config names no data root.
-    """
-    roots = {key: value for name in LOADERS for key, value in _texts(cfg, name, 'data_root')}
-    if not roots:
-        raise InputError(f'{cfg.filename}: --data-root: expected a data_root in it, got none')
-    common = os.path.commonpath(roots.values())
-    truths = {key: value for name in EVALUATORS for key, value in _texts(cfg, name, 'ann_file')}
-    inside = {key: value for key, value in truths.items() if Path(value).is_relative_to(common)}
-    return {
-        key: os.path.normpath(root / os.path.relpath(value, common))
-        for key, value in (roots | inside).items()
-    }
-
-
-def _texts(parent: Mapping, key: str, wanted: str) -> Iterator[tuple[str, str]]:
-    """Yields the texts called `wanted` within a part of a config, with their dotted keys."""
-
-    def search(node: object, key: str) -> Iterator[tuple[str, str]]:
-        if isinstance(node, Mapping):
-            for name, child in node.items():
-                if name == wanted and isinstance(child, str):
-                    yield f'{key}.{name}', child
-                else:
-                    yield from search(child, f'{key}.{name}')
-        elif isinstance(node, list | tuple):
-            for index, child in enumerate(node):
-                yield from search(child, f'{key}.{index}')
-
-    return search(parent.get(key), key)
 
 
 class Launcher:

@@ -5,8 +5,9 @@ from .defocus_mamba import DefocusMamba
 from .defocus_mamba2 import DefocusMamba2
 from .defocus_retnet import DefocusRetNet
 from .defocus_vit import DefocusViT
-from .image_backbone import ClsAndTokens, ClsPerStrip, ImageBackbone
+from .image_backbone import ImageBackbone
 from .mamba_nd import MambaND
+from .outputs import ClsAndTokens, ClsPerStrip
 from .s4nd_vit import S4NDViT
 from .vision_rwkv import VisionRWKV
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple, TypeGuard
+from typing import ClassVar, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -14,33 +14,10 @@ from mmdefocus.utils.checks import check_choice
 from ..encoder import SequenceEncoder
 from ..layers import MLP, Block, Filter, Grid, Mixer, OnGrid, PatchEmbed, RasterOrder
 from .arch import resolve_arch
+from .outputs import ClsAndTokens, ClsPerStrip
 from .resolution import make_token_order, resolution_ratio, side_lengths
 
 OUT_TYPES = ('cls_token', 'tokens', 'cls_and_tokens', 'cls_per_strip', 'featmap')
-
-
-class ClsAndTokens(NamedTuple):
-    """What a backbone returns for `out_type='cls_and_tokens'`.
-
-    Attributes:
-        cls_token: `(B, C)`; of a backbone without one, the average of the tokens.
-        tokens: The image tokens, `(B, L, C)`, in the order of reading, padding included.
-    """
-
-    cls_token: Tensor
-    tokens: Tensor
-
-
-class ClsPerStrip(NamedTuple):
-    """What a backbone returns for `out_type='cls_per_strip'`.
-
-    Attributes:
-        cls_tokens: `(B, S, C)`, after each of S strips that of an image which ends there.
-        tokens: The image tokens, `(B, L, C)`, in the order of reading, padding included.
-    """
-
-    cls_tokens: Tensor
-    tokens: Tensor
 
 
 class ImageBackbone(SequenceEncoder):
