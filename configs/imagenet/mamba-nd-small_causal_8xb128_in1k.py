@@ -4,15 +4,15 @@ _base_ = '../_base_/imagenet_baseline.py'
 
 model = dict(
     backbone=dict(
-        rope='none',
         type='DefocusMamba',
         arch=dict(embed_dims=384, depth=24, intermediate_size=768, time_step_rank=24),
+        rope='none',
     ),
     head=dict(
+        _delete_=True,
         type='AverageClsHead',
-        loss={{_base_.model.head.loss}},
         num_classes=1000,
         in_channels=384,
-        _delete_=True,
+        loss={{_base_.model.head.loss}},
     ),
 )

@@ -37,6 +37,8 @@ bccd_train_loader = dict(
 # mmdet's DetInferencer looks for `LoadImageFromFile` by its name.
 bccd_test_loader = dict(
     bccd_loader,
+    batch_size=8,
+    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         bccd_images,
         ann_file='coco/test.json',
@@ -51,8 +53,6 @@ bccd_test_loader = dict(
             ),
         ],
     ),
-    batch_size=8,
-    sampler=dict(type='DefaultSampler', shuffle=False),
 )
 bccd_evaluator = dict(
     type='CocoMetricByName', ann_file='data/bccd/coco/test.json', metric='bbox', classwise=True

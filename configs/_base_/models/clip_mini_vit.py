@@ -5,11 +5,11 @@ model = dict(
     vision_backbone=dict(
         _delete_=True,
         type='DefocusViT',
-        causal=False,
-        decay='none',
-        rope='none',
         arch=dict(embed_dims=128, depth=3, num_heads=4, feedforward_channels=344),
         img_size=48,
         patch_size=8,
+        decay='none',
+        rope='none',
+        causal=False,
     )
 )

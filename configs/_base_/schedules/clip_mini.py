@@ -2,16 +2,16 @@ _base_ = '../default_runtime.py'
 
 default_scope = 'mmpretrain'
 
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', by_epoch=True, begin=1, convert_to_iter_based=True),
-]
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='DefocusOptimWrapperConstructor',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.1, betas=(0.9, 0.98), fused=True),
     clip_grad=dict(max_norm=5.0),
 )
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=True, end=1, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=True, begin=1, convert_to_iter_based=True),
+]
 train_cfg = dict(by_epoch=True, max_epochs=5, val_interval=5)
 val_cfg = {}
 test_cfg = {}

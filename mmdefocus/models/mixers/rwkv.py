@@ -146,14 +146,18 @@ class ChannelMix(OnGrid, nn.Module):
     """
 
     def __init__(
-        self, embed_dims: int, feedforward_channels: int, key_norm: int = 0, scale_decades: int = 0
+        self,
+        embed_dims: int,
+        feedforward_channels: int,
+        key_norm: int = 0,
+        scale_decades: int = 0,
     ) -> None:
         super().__init__()
-        self.scaled_norm = ScaledNorm(embed_dims, scale_decades)
         self.key = _linear(embed_dims, feedforward_channels)
         self.key_norm = _norm(feedforward_channels, key_norm)
         self.value = _linear(feedforward_channels, embed_dims)
         self.receptance = _linear(embed_dims, embed_dims)
+        self.scaled_norm = ScaledNorm(embed_dims, scale_decades)
         self.mix_key = nn.Parameter(torch.empty(embed_dims))
         self.mix_receptance = nn.Parameter(torch.empty(embed_dims))
         self.set_layer(0, 1)

@@ -100,9 +100,9 @@ class S4NDMixer(GridMixer):
         self,
         embed_dims: int,
         state_size: int = 32,
-        filter: Filter = LEARNABLE_DECAY,
         kernels: int = 2,
         band_percent: int = 100,
+        filter: Filter = LEARNABLE_DECAY,
     ) -> None:
         super().__init__(filter)
         if state_size < 2 or state_size % 2:

@@ -61,8 +61,6 @@ def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
 register(
     Operator(
         bi_wkv,
-        cost=flops,
-        empty_output=like(1),
         backends={
             'cpu': Backend(cpu_bi_wkv, build.why_not),
             'triton': triton_backend('bi_wkv'),
@@ -71,5 +69,7 @@ register(
         },
         exportable=exportable_bi_wkv,
         example=example,
+        cost=flops,
+        empty_output=like(1),
     )
 )

@@ -40,12 +40,12 @@ def forward(
     L, C, k_b, k_l, k_c, v_b, v_l, v_c, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Channels of an image; tails `(3, B, L, C)` gets peak and sums of the tokens after each."""
+    wide = w.dtype.element_ty
     b = tl.program_id(0).to(tl.int64)
     c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = c < C
     k += b * k_b + c * k_c
     v += b * v_b + c * v_c
-    wide = w.dtype.element_ty
     own = b * L * C + c  # where token 0 is in what is contiguous
     plane = tl.num_programs(0).to(tl.int64) * L * C
     rate = tl.load(w + c, inside, 0)
