@@ -16,7 +16,7 @@ from rich.progress import track
 from mmdefocus.apis import Inferencer, Predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
-from mmdefocus.engine.config.command_line import add_model, config_of
+from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
 from mmdefocus.utils.files import write_json
@@ -26,9 +26,7 @@ DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('images', type=Path, help='an image, or a folder of images')
-    add_model(parser)
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_images(parser)
     parser.add_argument(
         '--score-thr',
         type=float,

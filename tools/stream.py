@@ -20,7 +20,7 @@ from mmdefocus.apis.inference import build_predictor
 from mmdefocus.apis.streaming import StreamReader, settled_at
 from mmdefocus.datasets.strips import Strips, open_strips
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_model, config_of
+from mmdefocus.engine.config.command_line import add_model, add_out, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.files import replacing, write_json
 
@@ -31,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('image', type=Path, help='an image file')
     add_model(parser)
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_out(parser)
     parser.add_argument(
         '--rows',
         type=at_least(1),

@@ -18,7 +18,7 @@ model = dict(
 )
 
 train_dataloader = dict(_base_.train_loader, batch_size=25)
-val_dataloader = dict(_base_.eval_loader, batch_size=100, num_workers=0)
+val_dataloader = dict(_base_.mini_eval_loader, batch_size=100)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator

@@ -1,13 +1,9 @@
 # After the causal Mamba-ND-Small of Table 1 (24M parameters, 76.4): row by row in every layer, and
 # the average of the tokens is classified.
-_base_ = '../_base_/imagenet_baseline.py'
+_base_ = '../_base_/imagenet_baseline_small.py'
 
 model = dict(
-    backbone=dict(
-        type='DefocusMamba',
-        arch=dict(embed_dims=384, depth=24, intermediate_size=768, time_step_rank=24),
-        rope='none',
-    ),
+    backbone=dict(type='DefocusMamba'),
     head=dict(
         _delete_=True,
         type='AverageClsHead',

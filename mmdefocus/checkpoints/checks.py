@@ -129,11 +129,15 @@ def checked_load(module: nn.Module, source: str, tolerate: Tolerance) -> Iterato
             handle.remove()
 
 
-def inference_checkpoint(path: str | Path) -> dict:
-    """Reads what inference needs of a checkpoint: weights without auxiliary classifier, and meta.
+def inference_checkpoint(path: str | Path, auxiliary: bool = False) -> dict:
+    """Reads what inference needs of a checkpoint: weights and meta.
 
     Optimizer, schedules and logs are left out, and so are the weights of the last step where the
     checkpoint has averaged ones, which MMEngine keeps under `state_dict`.
+
+    Args:
+        path: The file, or an address, which is fetched.
+        auxiliary: Whether to keep the auxiliary classifier, with which fine-tuning goes on.
 
     Raises:
         InputError: If the file cannot be read, or holds no finite weights.
@@ -141,10 +145,10 @@ def inference_checkpoint(path: str | Path) -> dict:
     checkpoint = read_checkpoint(path)
     weights = weights_of(checkpoint, path)
     check_numbers(weights, path)
-    return {
-        'meta': meta if isinstance(meta := checkpoint.get('meta'), dict) else {},
-        'state_dict': {name: w for name, w in weights.items() if 'aux_fc.' not in name},
-    }
+    if not auxiliary:
+        weights = {name: w for name, w in weights.items() if 'aux_fc.' not in name}
+    meta = checkpoint.get('meta')
+    return {'meta': meta if isinstance(meta, dict) else {}, 'state_dict': dict(weights)}
 
 
 def pretrained_files(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:

@@ -1,15 +1,13 @@
 """What both runners of this package refuse, explain and leave out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints.checks import check_file
 from ..datasets.transforms.load_image import with_strict_loading
-from ..utils.errors import InputError, one_line
 from .hooks.non_finite_loss_hook import diverged
 
 if TYPE_CHECKING:
@@ -59,29 +57,6 @@ class Checked(_Runner):
         if fn_name == 'after_load_checkpoint' and self._is_training and not self._resume:
             kwargs['checkpoint'].pop('ema_state_dict', None)
         super().call_hook(fn_name, **kwargs)
-
-    def resume(
-        self,
-        filename: str,
-        resume_optimizer: bool = True,
-        resume_param_scheduler: bool = True,
-        map_location: str | Callable = 'default',
-    ) -> None:
-        """Resumes a training.
-
-        Raises:
-            InputError: If the checkpoint is damaged, not finite, or has not what it takes.
-        """
-        check_file(filename, resume=True)
-        try:
-            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
-        except InputError:
-            raise
-        except Exception as error:  # each wrong entry fails in its own way
-            raise InputError(
-                f'checkpoint {filename}: cannot be resumed: {type(error).__name__}: '
-                f'{one_line(error)}'
-            ) from error
 
     def dump_config(self) -> None:
         """Waits for `load_or_resume`: the constructor calls this before anything is checked."""

@@ -29,8 +29,8 @@ class _ResumableLoop(_Loop):
     endless: bool
     dataloader: PositionedLoader
 
-    def prepare(self) -> None:
-        """Lets the data loader start at any batch."""
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
         self.dataloader = PositionedLoader(self.dataloader, self.runner.seed, self.endless)
         self.batches_done = 0
         self.first_iter = 0
@@ -77,10 +77,6 @@ class ResumableEpochLoop(_ResumableLoop, EpochBasedTrainLoop):
 
     endless = False
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.prepare()
-
     def run(self) -> object:
         """Trains and returns the model."""
         self.runner.call_hook('before_train')
@@ -119,10 +115,6 @@ class ResumableIterLoop(_ResumableLoop, IterBasedTrainLoop):
     """
 
     endless = True
-
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self.prepare()
 
     def run(self) -> object:
         """Trains and returns the model."""

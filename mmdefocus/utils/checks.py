@@ -23,6 +23,20 @@ def check_positive_int(name: str, value: object) -> None:
         raise ValueError(f'{name}: expected a positive int, got {value!r}')
 
 
+def check_divides(name: str, divisor: int, whole_name: str, whole: int) -> None:
+    """Raises a ValueError if a number is not positive, or does not divide another without rest."""
+    if divisor < 1 or whole % divisor:
+        raise ValueError(
+            f'{name}: expected a positive number that divides {whole_name} {whole}, got {divisor}'
+        )
+
+
+def check_multiple(name: str, value: int, factor: int) -> None:
+    """Raises a ValueError if a number is not positive, or no multiple of a factor."""
+    if value < 1 or value % factor:
+        raise ValueError(f'{name}: expected a positive multiple of {factor}, got {value}')
+
+
 def check_rate(name: str, value: float) -> None:
     """Raises a ValueError if a probability of dropping is not in [0, 1)."""
     if not 0.0 <= value < 1.0:

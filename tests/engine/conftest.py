@@ -1,15 +1,15 @@
 """A runner that trains one weight, for hooks and for what the runner itself does."""
 
 import itertools
-import random
 
 import numpy as np
 import pytest
 import torch
+import toys  # noqa: F401  registers a data set
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmengine.registry import HOOKS, METRICS, MODELS
 from torch import nn
 
 from mmdefocus.engine.runner import CheckedRunner
@@ -57,20 +57,6 @@ class MeanOutput(BaseMetric):
 
     def compute_metrics(self, results):
         return {'mean': float(np.mean(results))}
-
-
-@DATASETS.register_module()
-class ToyDataset(torch.utils.data.Dataset):
-    """Samples that show the state of each random generator."""
-
-    metainfo = {}
-
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, index):
-        draws = [1.0 + index, random.random(), np.random.rand(), torch.rand(1).item()]
-        return dict(inputs=torch.tensor(draws))
 
 
 @HOOKS.register_module()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+import toys  # noqa: F401  registers a data set
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, MODELS
+from mmengine.registry import MODELS
 from torch import nn
 
 from mmdefocus.engine.config.changes import resume
@@ -35,19 +36,6 @@ class WideModel(BaseModel):
         return {'loss': (self.weight[:1] - 1).square().sum()}
 
 
-@DATASETS.register_module()
-class Numbers(torch.utils.data.Dataset):
-    """Two samples."""
-
-    metainfo = {}
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        return dict(inputs=torch.zeros(1))
-
-
 def config(folder, by_epoch):
     loop = dict(max_epochs=100_000) if by_epoch else dict(max_iters=100_000)
     hook = dict(type='CheckpointHook', interval=1, by_epoch=by_epoch, max_keep_ckpts=1)
@@ -56,7 +44,7 @@ def config(folder, by_epoch):
             model=dict(type='WideModel'),
             work_dir=str(folder),
             train_dataloader=dict(
-                dataset=dict(type='Numbers'),
+                dataset=dict(type='ToyDataset'),
                 batch_size=2,
                 num_workers=0,
                 sampler=dict(type='DefaultSampler' if by_epoch else 'InfiniteSampler'),

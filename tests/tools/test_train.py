@@ -93,51 +93,58 @@ def test_amp_and_auto_scale_lr_change_the_training(workshop):
     assert saved['optimizer']['param_groups'][0]['initial_lr'] == pytest.approx(5e-3)
 
 
+FOREIGN = 'checkpoint foreign.pth does not fit ImageClassifier: 29 missing (backbone.cls_token'
+MISSING = (
+    "train_dataloader.dataset (CustomDataset): data_root 'nowhere' does not exist; to make it: "
+    'python make_images.py'
+)
+NO_DATROOT = "CustomDataset has no argument 'datroot'; nearest: data_root"
+NO_PACH_SIZE = "DefocusMamba has no argument 'pach_size'; nearest: patch_size"
+
+
 @pytest.mark.parametrize(
-    ('options', 'message'),
+    ('option', 'message'),
     [
-        (('--cfg-options', 'modl.head=1'), "--cfg-options modl.head: the config has no 'modl'"),
-        (('--cfg-options', 'model'), "--cfg-options: expected KEY=VALUE, got 'model'"),
-        (('--cfg-options', 'model.head.type=[1,2'), '--cfg-options: Imbalanced brackets'),
-        (('--cfg-options', 'custom_hooks.9.start=1'), '--cfg-options: '),
-        (
-            ('--cfg-options', 'model.backbone.pach_size=8'),
-            "DefocusMamba has no argument 'pach_size'; nearest: patch_size",
-        ),
-        (
-            ('--cfg-options', 'model.backbon.patch_size=8'),
-            "ImageClassifier has no argument 'backbon'; nearest: backbone",
-        ),
-        (('--cfg-options', 'model.backbone.patch_size=0'), 'DefocusMamba: patch_size'),
-        (('--cfg-options', 'model.backbone.img_size=-1'), 'DefocusMamba: img_size'),
-        (
-            ('--cfg-options', 'train_dataloader.dataset.datroot=x'),
-            "CustomDataset has no argument 'datroot'; nearest: data_root",
-        ),
-        (('--cfg-options', 'optim_wrapper=None'), "the config has no 'optim_wrapper'"),
-        (
-            ('--cfg-options', 'train_dataloader.dataset.data_root=nowhere'),
-            "train_dataloader.dataset (CustomDataset): data_root 'nowhere' does not exist; "
-            'to make it: python make_images.py',
-        ),
-        (('--cfg-options', 'load_from=nowhere.pth'), 'checkpoint nowhere.pth: no such file'),
-        (('--resume', 'nowhere.pth'), 'checkpoint nowhere.pth: no such file'),
-        (('--resume', 'cut_short.pth'), 'checkpoint cut_short.pth (500 bytes): cannot be read'),
-        (('--resume', 'foreign.pth'), 'checkpoint foreign.pth: cannot be resumed, it lacks'),
-        (
-            ('--cfg-options', 'load_from=foreign.pth'),
-            'checkpoint foreign.pth does not fit ImageClassifier: 29 missing (backbone.cls_token',
-        ),
+        ('modl.head=1', "--cfg-options modl.head: the config has no 'modl'"),
+        ('model', "--cfg-options: expected KEY=VALUE, got 'model'"),
+        ('model.head.type=[1,2', '--cfg-options: Imbalanced brackets'),
+        ('custom_hooks.9.start=1', '--cfg-options: '),
+        ('model.backbone.pach_size=8', NO_PACH_SIZE),
+        ('model.backbon.patch_size=8', "ImageClassifier has no argument 'backbon'"),
+        ('model.backbone.patch_size=0', 'DefocusMamba: patch_size'),
+        ('model.backbone.img_size=-1', 'DefocusMamba: img_size'),
+        ('train_dataloader.dataset.datroot=x', NO_DATROOT),
+        ('optim_wrapper=None', "the config has no 'optim_wrapper'"),
+        ('train_dataloader.dataset.data_root=nowhere', MISSING),
+        ('load_from=nowhere.pth', 'checkpoint nowhere.pth: no such file'),
+        ('load_from=foreign.pth', FOREIGN),
     ],
 )
-def test_bad_input_ends_in_one_line_and_loses_nothing(workshop, trained, options, message):
+def test_a_bad_option_ends_in_one_line_and_loses_nothing(workshop, trained, option, message):
+    # only what has been built and loaded overwrites
+    refuse(workshop, trained, ('--overwrite', '--cfg-options', option), message)
+
+
+@pytest.mark.parametrize(
+    ('checkpoint', 'message'),
+    [
+        ('nowhere.pth', 'checkpoint nowhere.pth: no such file'),
+        ('cut_short.pth', 'checkpoint cut_short.pth (500 bytes): cannot be read'),
+        ('foreign.pth', 'checkpoint foreign.pth: cannot be resumed, it lacks'),
+    ],
+)
+def test_a_bad_checkpoint_ends_in_one_line_and_loses_nothing(
+    workshop, trained, checkpoint, message
+):
+    refuse(workshop, trained, ('--resume', checkpoint), message)
+
+
+def refuse(workshop, trained, options, message):
     config = workshop.config()
     shutil.copy(config, trained.parent)  # a config of that name from an earlier run
     torch.save(dict(state_dict=dict(other=torch.ones(1))), 'foreign.pth')
     (workshop.path / 'cut_short.pth').write_bytes(trained.read_bytes()[:500])
     before = snapshot(trained.parent)
-    if '--resume' not in options:
-        options = ('--overwrite', *options)  # only what has been built and loaded overwrites
     found = workshop.error('train', config, '--work-dir', trained.parent, *options)
     assert message in found
     after = snapshot(trained.parent)

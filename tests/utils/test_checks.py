@@ -1,6 +1,12 @@
 import pytest
 
-from mmdefocus.utils.checks import check_choice, check_positive, check_rate
+from mmdefocus.utils.checks import (
+    check_choice,
+    check_divides,
+    check_multiple,
+    check_positive,
+    check_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -10,6 +16,10 @@ from mmdefocus.utils.checks import check_choice, check_positive, check_rate
         (check_positive, (0,), '^name: expected a positive int, got 0$'),
         (check_positive, (-0.5,), '^name: expected a positive number, got -0.5$'),
         (check_positive, (float('nan'),), '^name: expected a positive number, got nan$'),
+        (check_divides, (3, 'all', 8), '^name: .* positive number that divides all 8, got 3$'),
+        (check_divides, (0, 'all', 8), '^name: .* positive number that divides all 8, got 0$'),
+        (check_multiple, (6, 4), '^name: expected a positive multiple of 4, got 6$'),
+        (check_multiple, (0, 4), '^name: expected a positive multiple of 4, got 0$'),
         (check_rate, (1.0,), r'^name: expected a number in \[0, 1\), got 1.0$'),
         (check_rate, (-0.1,), r'^name: expected a number in \[0, 1\), got -0.1$'),
     ],
@@ -22,4 +32,6 @@ def test_a_bad_value_is_named_with_what_was_expected(check, arguments, message):
 def test_good_values_pass():
     check_choice('name', 'a', {'a': 1})
     check_positive('name', 1e-9)
+    check_divides('name', 4, 'all', 8)
+    check_multiple('name', 8, 4)
     check_rate('name', 0.0)

@@ -20,7 +20,7 @@ from mmdefocus.analysis.focus.report import save_figure
 from mmdefocus.apis.inference import Classifier, build_predictor
 from mmdefocus.engine.checked import Checked
 from mmdefocus.engine.command import command
-from mmdefocus.engine.config.command_line import add_config_options
+from mmdefocus.engine.config.command_line import add_config_options, add_device, add_out
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.engine.finished_runs import FinishedRun, finished_runs
 from mmdefocus.utils.console import make_console
@@ -31,8 +31,8 @@ from mmdefocus.utils.files import replacing, write_json
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of the runs')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+    add_out(parser)
+    add_device(parser)
     add_config_options(parser)
 
 

@@ -5,14 +5,13 @@ tested here.
 """
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 import numpy as np
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmdefocus.datasets.transforms.load_image import with_strict_loading
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.engine.config.command_line import add_config, add_out, config_of
 from mmdefocus.evaluation.drawing import draw_class
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
@@ -21,7 +20,7 @@ from mmdefocus.utils.files import replacing
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     add_config(parser)
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_out(parser)
     parser.add_argument('--count', type=at_least(1), default=16, help='images; default: 16')
 
 

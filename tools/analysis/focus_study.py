@@ -37,7 +37,7 @@ from mmdefocus.analysis.focus.study import (
 )
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config_options
+from mmdefocus.engine.config.command_line import add_config_options, add_device, add_out
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.engine.finished_runs import FinishedRun, finished_runs
 from mmdefocus.utils.console import make_console, make_table
@@ -50,11 +50,11 @@ STUDIED = (*SHOWN, 'field_agreement', 'outlier_norms')
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of the runs')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_out(parser)
     parser.add_argument(
         '--num-images', type=at_least(1), default=32, metavar='N', help='default: %(default)s'
     )
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+    add_device(parser)
     add_config_options(parser)
 
 

@@ -26,7 +26,12 @@ from mmdefocus.analysis.focus.report import Subject, print_numbers, write_report
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config_options, read_config
+from mmdefocus.engine.config.command_line import (
+    add_config_options,
+    add_device,
+    add_out,
+    read_config,
+)
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.models.build import build_model
 from mmdefocus.utils.console import make_console
@@ -40,14 +45,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         'models', nargs='+', metavar='CONFIG CKPT', help='configs with their checkpoints, in pairs'
     )
     parser.add_argument('--images', type=Path, required=True, help='an image, or a folder of them')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_out(parser)
     parser.add_argument(
         '--layers', nargs='+', type=at_least(1), metavar='L', help='from 1; default: 3 of them'
     )
     parser.add_argument(
         '--max-images', type=at_least(1), default=8, help='of a folder, by name; default: 8'
     )
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+    add_device(parser)
     add_config_options(parser)
 
 

@@ -17,7 +17,7 @@ from mmdefocus.analysis.focus.class_activation import METHODS, class_activation
 from mmdefocus.apis.inference import Classifier, build_predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import add_config, config_of
+from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
@@ -28,16 +28,12 @@ OPACITY = 0.5  # of the map over the image
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('images', type=Path, help='an image, or a folder of images')
-    add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    add_images(parser)
     parser.add_argument(
         '--method', choices=METHODS, default=METHODS[0], help='of grad-cam; default: %(default)s'
     )
     parser.add_argument('--layer', type=at_least(1), metavar='L', help='from 1; default: the last')
     parser.add_argument('--target', metavar='CLASS', help='name or number; default: the best')
-    parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
 
 
 @command(add_arguments)

@@ -8,11 +8,9 @@ inference does not need and fine-tuning goes on with, is left out unless it is a
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from torch import Tensor
-
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
-from mmdefocus.checkpoints.files import read_checkpoint, write_checkpoint
+from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.engine.command import command
 from mmdefocus.utils.errors import InputError
 
@@ -33,27 +31,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
 
 
-def auxiliary_weights(path: str) -> dict[str, Tensor]:
-    """Returns the weights of the auxiliary classifier of a checkpoint.
-
-    Raises:
-        InputError: If it has none, as one that was published for inference.
-    """
-    checkpoint = read_checkpoint(path)
-    weights = checkpoint.get('state_dict', checkpoint)
-    found = {name: w for name, w in weights.items() if name.startswith('head.aux_fc.')}
-    if not found:
-        raise InputError(f'--auxiliary: {path} has no auxiliary classifier; give an epoch_*.pth')
-    return found
-
-
 @command(add_arguments)
 def main(args: Namespace) -> None:
     """Reduces one classifier."""
     rows = read_class_map(args.class_map)
-    checkpoint = inference_checkpoint(args.src)
-    if args.auxiliary:
-        checkpoint['state_dict'] |= auxiliary_weights(args.src)
+    checkpoint = inference_checkpoint(args.src, args.auxiliary)
+    if args.auxiliary and not any('aux_fc.' in name for name in checkpoint['state_dict']):
+        # as one that was published for inference
+        raise InputError(
+            f'--auxiliary: {args.src} has no auxiliary classifier; give an epoch_*.pth'
+        )
     try:
         weights = select_classes(checkpoint['state_dict'], rows)
     except ValueError as error:

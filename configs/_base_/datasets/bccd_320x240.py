@@ -1,5 +1,7 @@
 # BCCD, photographs of blood cells, at half their size, for any detector of mmdet. As is usual with
 # Pascal VOC, a detector learns on `trainval` and is judged on `test`. Cells lie in any direction.
+_base_ = '../loaders.py'
+
 bccd_preparation = (
     'Put BCCD under data/bccd and run python tools/dataset_converters/voc_to_coco.py data/bccd; '
     'docs/data.md says where to get it.'
@@ -13,11 +15,9 @@ bccd_images = dict(
     data_root='data/bccd/',
     data_prefix=dict(img='JPEGImages/'),
 )
-bccd_loader = dict(num_workers=0, persistent_workers=False)
 bccd_train_loader = dict(
-    bccd_loader,
+    _base_.mini_train_loader,
     batch_size=4,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         bccd_images,
         ann_file='coco/trainval.json',
@@ -36,9 +36,8 @@ bccd_train_loader = dict(
 )
 # mmdet's DetInferencer looks for `LoadImageFromFile` by its name.
 bccd_test_loader = dict(
-    bccd_loader,
+    _base_.mini_eval_loader,
     batch_size=8,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         bccd_images,
         ann_file='coco/test.json',

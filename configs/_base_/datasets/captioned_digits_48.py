@@ -15,28 +15,20 @@ test_pipeline = [
     dict(type='TokenizeCaption', context_length=16),
     dict(type='PackPair'),
 ]
+pairs = dict(data_root='data/captioned_digits')
 train_dataloader = dict(
-    _base_.train_loader,
+    _base_.pairs_train_loader,
     batch_size=50,
     num_workers=1,
-    collate_fn=dict(type='default_collate'),
     dataset=dict(
-        type='ImageTextShards',
-        data_root='data/captioned_digits',
-        shards='train-{0000..0023}.tar',
-        pipeline=train_pipeline,
+        pairs, type='ImageTextShards', shards='train-{0000..0023}.tar', pipeline=train_pipeline
     ),
 )
 val_dataloader = dict(
-    _base_.eval_loader,
+    _base_.mini_eval_loader,
     batch_size=100,
-    num_workers=0,
     dataset=dict(
-        type='ImageTextPairs',
-        data_root='data/captioned_digits',
-        ann_file='val.json',
-        test_mode=True,
-        pipeline=test_pipeline,
+        pairs, type='ImageTextPairs', ann_file='val.json', test_mode=True, pipeline=test_pipeline
     ),
 )
 test_dataloader = val_dataloader

@@ -1,15 +1,7 @@
-# CIFAR-10 as folders of images, decoded once; batches of 128. A crop of padded images and a
-# flip are usual here; RandAugment and erasing of Table 5 need more epochs than the mini recipe has.
-_base_ = '../loaders.py'
+# CIFAR-10 for classifiers, decoded once; batches of 128. A crop of padded images and a flip are
+# usual here; RandAugment and erasing of Table 5 need more epochs than the mini recipe has.
+_base_ = './cifar10.py'
 
-data_preparation = (
-    'Put CIFAR-10 under data/cifar10 as train/<class>/*.jpg and test/<class>/*.jpg; docs/data.md '
-    'says how.'
-)
-classes = (
-    *('airplane', 'automobile', 'bird', 'cat', 'deer'),
-    *('dog', 'frog', 'horse', 'ship', 'truck'),
-)
 data_preprocessor = dict(
     num_classes=10, mean=[125.31, 122.95, 113.87], std=[62.99, 62.09, 66.70], to_rgb=True
 )
@@ -27,22 +19,18 @@ test_pipeline = [
     dict(type='PackInputs'),
 ]
 
-train_images = dict(classes=classes, data_root='data/cifar10/train')
-test_images = dict(classes=classes, data_root='data/cifar10/test')
 train_dataloader = dict(
-    _base_.train_loader,
+    _base_.mini_train_loader,
     batch_size=128,
-    num_workers=0,
-    dataset=dict(train_images, type='DecodedFolders', pipeline=train_pipeline),
+    dataset=dict(_base_.train_images, type='DecodedFolders', pipeline=train_pipeline),
 )
 val_dataloader = dict(
-    _base_.eval_loader,
-    batch_size=250,
-    num_workers=0,
-    dataset=dict(test_images, type='DecodedFolders', pipeline=val_pipeline),
+    _base_.test_loader,
+    dataset=dict(_base_.test_images, type='DecodedFolders', pipeline=val_pipeline),
 )
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_dataloader = dict(
-    val_dataloader, dataset=dict(test_images, type='FoldersByName', pipeline=test_pipeline)
+    val_dataloader,
+    dataset=dict(_base_.test_images, type='FoldersByName', pipeline=test_pipeline),
 )
 test_evaluator = val_evaluator

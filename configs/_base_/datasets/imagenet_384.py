@@ -2,20 +2,13 @@
 # images, so that there is a crop and a flip only.
 _base_ = './imagenet_224.py'
 
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(type='RandomResizedCrop', scale=384, backend='pillow', interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs'),
-]
+load, crop, flip, *_, pack = _base_.train_pipeline
+train_pipeline = [load, dict(crop, scale=384), flip, pack]
 # The crop takes the same share of the image as at 224.
-crop_pipeline = [
-    dict(type='ResizeEdge', scale=438, edge='short', backend='pillow', interpolation='bicubic'),
-    dict(type='CenterCrop', crop_size=384),
-    dict(type='PackInputs'),
-]
-val_pipeline = [dict(type='LoadImage'), *crop_pipeline]
-test_pipeline = [dict(type='LoadImageFromFile'), *crop_pipeline]
+resize, crop, pack = _base_.crop_pipeline
+crop_pipeline = [dict(resize, scale=438), dict(crop, crop_size=384), pack]
+val_pipeline = [_base_.val_pipeline[0], *crop_pipeline]
+test_pipeline = [_base_.test_pipeline[0], *crop_pipeline]
 
 train_dataloader = dict(
     batch_size=32,

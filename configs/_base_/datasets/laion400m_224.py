@@ -38,13 +38,12 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    _base_.train_loader,
+    _base_.pairs_train_loader,
     batch_size=512,
     pin_memory=True,
     drop_last=True,
     # a stream for each of the 64 devices; see "LAION-400M" in docs/data.md
     sampler=dict(_delete_=True, type='ShardSampler', streams=64),
-    collate_fn=dict(type='default_collate'),
     dataset=dict(
         type='ImageTextShards',
         data_root='data/laion400m',

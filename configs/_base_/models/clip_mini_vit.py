@@ -6,7 +6,7 @@ model = dict(
         _delete_=True,
         type='DefocusViT',
         arch=dict(embed_dims=128, depth=3, num_heads=4, feedforward_channels=344),
-        img_size=48,
+        img_size=_base_.img_size,
         patch_size=8,
         decay='none',
         rope='none',

@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
@@ -36,7 +37,24 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds what names a trained model and where it runs: `add_config`, `checkpoint`, `--device`."""
     add_config(parser)
     parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Adds `--device`."""
     parser.add_argument('--device', help='such as cpu or cuda:1; default: a GPU if there is one')
+
+
+def add_images(parser: argparse.ArgumentParser) -> None:
+    """Adds what a tool takes that shows what a model sees in images: `images`, it and `--out`."""
+    parser.add_argument('images', type=Path, help='an image, or a folder of images')
+    add_model(parser)
+    add_out(parser)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Adds `--out`, the folder that a tool writes."""
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

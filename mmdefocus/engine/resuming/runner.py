@@ -1,7 +1,8 @@
 """What makes the training of a runner of MMEngine resumable to the bit."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 from torch import nn
 
+from ...checkpoints.checks import check_file
 from ...registry import HOOKS
-from ...utils.errors import InputError
+from ...utils.errors import InputError, one_line
 from ..hooks.finite_weights_hook import FiniteWeightsHook
 from ..hooks.interim_checkpoint_hook import InterimCheckpointHook
 from ..hooks.training_state_hook import TrainingStateHook
@@ -135,12 +137,19 @@ class ExactResume(_Runner):
         """Resumes a training, to the bit where the settings have not changed.
 
         Raises:
-            InputError: If the config asks for what cannot follow from the checkpoint.
+            InputError: If the checkpoint is damaged, not finite, or has not what it takes, or the
+                config asks for what cannot follow from it.
         """
-        settings = Settings(self)
-        seed = self._configured_seed()
-        self.logger.addFilter(self.state_hook)
-        super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+        check_file(filename, resume=True)
+        with _in_one_line(filename):
+            settings = Settings(self)
+            seed = self._configured_seed()
+            self.logger.addFilter(self.state_hook)
+            super().resume(filename, resume_optimizer, resume_param_scheduler, map_location)
+            self._follow(settings, seed, filename)
+
+    def _follow(self, settings: Settings, seed: int | None, filename: str) -> None:
+        """Sets loop, generators and schedules to what a checkpoint has, which has been loaded."""
         loop, hook = self.train_loop, self.state_hook
         self._check_seed(seed, hook.loaded_meta.get('seed'), filename)
         if not isinstance(loop, ResumableEpochLoop | ResumableIterLoop):
@@ -174,6 +183,19 @@ class ExactResume(_Runner):
                 f'its training has seed {saved}; set randomness.seed={saved}, or start from the '
                 'weights alone: load_from without resume'
             )
+
+
+@contextmanager
+def _in_one_line(filename: str) -> Iterator[None]:
+    """Names the checkpoint where it cannot be resumed: each wrong entry fails in its own way."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f'checkpoint {filename}: cannot be resumed: {type(error).__name__}: {one_line(error)}'
+        ) from error
 
 
 def _without_state(runner: ExactResume, filename: str) -> None:

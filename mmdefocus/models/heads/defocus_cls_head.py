@@ -66,8 +66,7 @@ class DefocusClsHead(ClsHead):
         early_every: int | None = None,
     ) -> None:
         check_choice('aux_target', aux_target, ('pooled', 'tokens'))
-        if num_classes < 1:
-            raise ValueError(f'num_classes: expected a positive number, got {num_classes}')
+        check_positive_int('num_classes', num_classes)
         if aux_loss_weight < 0:
             raise ValueError(f'aux_loss_weight: expected 0 or more, got {aux_loss_weight}')
         if early_every is not None:

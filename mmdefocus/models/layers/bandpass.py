@@ -43,6 +43,19 @@ class Filter:
         check_positive('rope_scale', self.rope_scale)
         check_positive('delta_scale', self.delta_scale)
 
+    def check_pairs(self, name: str, number: int) -> None:
+        """Raises a ValueError if a number of states cannot form the pairs of the rotary embedding.
+
+        Args:
+            name: Of the number, as the user knows it.
+            number: Of states, or of the channels of a head.
+        """
+        if number % 2 and self.rope != 'none':
+            raise ValueError(
+                f'{name}: expected an even number, to form the pairs of the rotary embedding, '
+                f'got {number}'
+            )
+
     def make_decay(self, rates: Tensor) -> 'LearnableDecay | None':
         """Returns the decay with initial rates |λ| of any shape; None for 'none'."""
         return None if self.decay == 'none' else LearnableDecay(rates, self.decay != 'fixed')

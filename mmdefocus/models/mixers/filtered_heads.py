@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from mmdefocus.utils.checks import check_divides
+
 from ..layers import Filter, Mixer, head_decay_rates, pair_frequencies
 
 
@@ -39,14 +41,9 @@ class FilteredHeads(Mixer):
 
     def __init__(self, embed_dims: int, num_heads: int, filter: Filter) -> None:
         super().__init__(filter)
-        if embed_dims % num_heads:
-            raise ValueError(f'num_heads: {num_heads} does not divide embed_dims {embed_dims}')
+        check_divides('num_heads', num_heads, 'embed_dims', embed_dims)
         head_dims = embed_dims // num_heads
-        if head_dims % 2 and filter.rope != 'none':
-            raise ValueError(
-                'num_heads: a head needs an even number of channels to form the pairs of the '
-                f'rotary embedding, got embed_dims / num_heads = {embed_dims} / {num_heads}'
-            )
+        filter.check_pairs(f'embed_dims {embed_dims} / num_heads {num_heads}', head_dims)
         self.num_heads = num_heads
         self.delta_scale = filter.delta_scale
         self.decay = filter.make_decay(head_decay_rates(num_heads))

@@ -14,6 +14,7 @@ from mmdefocus.ops import (
     gated_selective_scan_with_state,
 )
 from mmdefocus.ops.numerics import wide_dtype
+from mmdefocus.utils.checks import check_divides
 
 from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, rotary_frequencies
 
@@ -100,16 +101,8 @@ class MambaMixer(Mixer):
         filter: Filter = DATA_DEPENDENT_FILTER,
     ) -> None:
         super().__init__(filter)
-        if intermediate_size % group_norm_size:
-            raise ValueError(
-                f'group_norm_size {group_norm_size} does not divide '
-                f'intermediate_size {intermediate_size}'
-            )
-        if state_size % 2 and filter.rope != 'none':
-            raise ValueError(
-                'state_size must be even to form the pairs of the rotary embedding, '
-                f'got {state_size}'
-            )
+        check_divides('group_norm_size', group_norm_size, 'intermediate_size', intermediate_size)
+        filter.check_pairs('state_size', state_size)
         if not state_size and (filter.decay, filter.rope) != ('none', 'none'):
             raise ValueError(
                 "state_size: 0 leaves no scan to filter: expected decay='none', rope='none', got "

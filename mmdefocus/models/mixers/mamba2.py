@@ -13,6 +13,7 @@ from mmdefocus.ops import (
     retention_with_state,
 )
 from mmdefocus.ops.numerics import wide_dtype
+from mmdefocus.utils.checks import check_divides, check_positive
 
 from ..layers import DATA_DEPENDENT_FILTER, DECAYS, Filter, Mixer, RMSNorm, pair_frequencies
 from .filtered_heads import HeadInputs
@@ -68,15 +69,9 @@ class Mamba2Mixer(Mixer):
         filter: Filter = DATA_DEPENDENT_FILTER,
     ) -> None:
         super().__init__(filter)
-        if intermediate_size % head_size:
-            raise ValueError(
-                f'head_size {head_size} does not divide intermediate_size {intermediate_size}'
-            )
-        if state_size < 1 or (state_size % 2 and filter.rope != 'none'):
-            raise ValueError(
-                'state_size must be positive, and even to form the pairs of the rotary embedding, '
-                f'got {state_size}'
-            )
+        check_divides('head_size', head_size, 'intermediate_size', intermediate_size)
+        check_positive('state_size', state_size)
+        filter.check_pairs('state_size', state_size)
         self.num_heads = intermediate_size // head_size
         self.state_size = state_size
         self.delta_scale = filter.delta_scale if filter.decay != 'none' else 1.0

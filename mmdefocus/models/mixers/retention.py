@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmdefocus.ops import retention, retention_with_state
 from mmdefocus.ops.numerics import wide_dtype
+from mmdefocus.utils.checks import check_divides
 
 from ..layers import LEARNABLE_FILTER, Filter
 from .filtered_heads import FilteredHeads, HeadInputs
@@ -49,10 +50,7 @@ class RetentionMixer(FilteredHeads):
         filter: Filter = LEARNABLE_FILTER,
     ) -> None:
         super().__init__(embed_dims, num_heads, filter)
-        if value_channels % num_heads:
-            raise ValueError(
-                f'num_heads: {num_heads} does not divide value_channels {value_channels}'
-            )
+        check_divides('num_heads', num_heads, 'value_channels', value_channels)
         self.q_proj = nn.Linear(embed_dims, embed_dims, bias=False)
         self.k_proj = nn.Linear(embed_dims, embed_dims, bias=False)
         self.v_proj = nn.Linear(embed_dims, value_channels, bias=False)

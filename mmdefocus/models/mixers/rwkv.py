@@ -1,12 +1,14 @@
 """The two mixes of Vision-RWKV (arXiv 2403.02308): of tokens in space, and of channels."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdefocus.ops import bi_wkv
+from mmdefocus.utils.checks import check_multiple
 
 from ..layers import LEARNABLE_DECAY, Filter, Grid, GridMixer, OnGrid
 
@@ -50,6 +52,10 @@ class ScaledNorm(nn.Module):
         return self.norm(tokens) * self.scale
 
 
+def _shares(embed_dims: int, number: int) -> Iterator[nn.Parameter]:
+    return (nn.Parameter(torch.empty(embed_dims)) for _ in range(number))
+
+
 def _linear(in_channels: int, out_channels: int) -> nn.Linear:
     layer = nn.Linear(in_channels, out_channels, bias=False)
     nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -88,8 +94,7 @@ class SpatialMix(GridMixer):
         scale_decades: int = 0,
     ) -> None:
         super().__init__(filter)
-        if embed_dims % 4:
-            raise ValueError(f'embed_dims must be a multiple of 4, got {embed_dims}')
+        check_multiple('embed_dims', embed_dims, 4)
         self.key, self.value = _linear(embed_dims, embed_dims), _linear(embed_dims, embed_dims)
         self.receptance = _linear(embed_dims, embed_dims)
         self.key_norm = _norm(embed_dims, key_norm)
@@ -97,9 +102,7 @@ class SpatialMix(GridMixer):
         self.scaled_norm = ScaledNorm(embed_dims, scale_decades)
         self.decay = nn.Parameter(torch.empty(embed_dims))
         self.bonus = nn.Parameter(torch.empty(embed_dims))
-        self.mix_key = nn.Parameter(torch.empty(embed_dims))
-        self.mix_value = nn.Parameter(torch.empty(embed_dims))
-        self.mix_receptance = nn.Parameter(torch.empty(embed_dims))
+        self.mix_key, self.mix_value, self.mix_receptance = _shares(embed_dims, 3)
         self.set_layer(0, 1)
 
     def set_layer(self, index: int, depth: int) -> None:
@@ -158,8 +161,7 @@ class ChannelMix(OnGrid, nn.Module):
         self.value = _linear(feedforward_channels, embed_dims)
         self.receptance = _linear(embed_dims, embed_dims)
         self.scaled_norm = ScaledNorm(embed_dims, scale_decades)
-        self.mix_key = nn.Parameter(torch.empty(embed_dims))
-        self.mix_receptance = nn.Parameter(torch.empty(embed_dims))
+        self.mix_key, self.mix_receptance = _shares(embed_dims, 2)
         self.set_layer(0, 1)
 
     @torch.no_grad()

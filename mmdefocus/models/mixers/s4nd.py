@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmdefocus.ops.numerics import wide_dtype, without_autocast
+from mmdefocus.utils.checks import check_multiple
 
 from ..layers import LEARNABLE_DECAY, Filter, Grid, GridMixer
 
@@ -105,8 +106,7 @@ class S4NDMixer(GridMixer):
         filter: Filter = LEARNABLE_DECAY,
     ) -> None:
         super().__init__(filter)
-        if state_size < 2 or state_size % 2:
-            raise ValueError(f'state_size must be even and at least 2, got {state_size}')
+        check_multiple('state_size', state_size, 2)
         sizes = (embed_dims, state_size, kernels, filter.delta_scale, band_percent / 100)
         self.along_columns = DiagonalKernel(*sizes)
         self.along_rows = DiagonalKernel(*sizes)

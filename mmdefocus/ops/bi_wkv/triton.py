@@ -20,6 +20,21 @@ def triton_bi_wkv(k: Tensor, v: Tensor, w: Tensor, u: Tensor) -> Tensor:
 
 
 @triton.jit
+def own_channels(C, w, u, BLOCK: tl.constexpr):
+    """Returns image and channels of a program, which of them there are, and their rates."""
+    b = tl.program_id(0).to(tl.int64)
+    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    inside = c < C
+    return b, c, inside, tl.load(w + c, inside, 0), tl.load(u + c, inside, 0)
+
+
+@triton.jit
+def nothing(BLOCK: tl.constexpr, wide: tl.constexpr):
+    """Returns first and since of `add` before any token, and a sum of none."""
+    return tl.full((BLOCK,), -1e30, wide), tl.zeros((BLOCK,), wide), tl.zeros((BLOCK,), wide)
+
+
+@triton.jit
 def add(first, since, w, exponent):
     """Joins a token with what a scan has passed, whose peak is `first - w * since`.
 
@@ -41,20 +56,14 @@ def forward(
 ):  # fmt: skip
     """Channels of an image; tails `(3, B, L, C)` gets peak and sums of the tokens after each."""
     wide = w.dtype.element_ty
-    b = tl.program_id(0).to(tl.int64)
-    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = c < C
+    b, c, inside, rate, bonus = own_channels(C, w, u, BLOCK)
     k += b * k_b + c * k_c
     v += b * v_b + c * v_c
     own = b * L * C + c  # where token 0 is in what is contiguous
     plane = tl.num_programs(0).to(tl.int64) * L * C
-    rate = tl.load(w + c, inside, 0)
-    bonus = tl.load(u + c, inside, 0)
 
-    first = tl.full((BLOCK,), -1e30, wide)
-    since = tl.zeros((BLOCK,), wide)
-    below = tl.zeros((BLOCK,), wide)
-    above = tl.zeros((BLOCK,), wide)
+    first, since, below = nothing(BLOCK, wide)
+    above = below
     for i in range(L):
         t = L - 1 - i
         place = tails + own + t * C
@@ -67,10 +76,8 @@ def forward(
         below = below * kept + taken
         above = above * kept + value * taken
 
-    first = tl.full((BLOCK,), -1e30, wide)
-    since = tl.zeros((BLOCK,), wide)
-    below = tl.zeros((BLOCK,), wide)
-    above = tl.zeros((BLOCK,), wide)
+    first, since, below = nothing(BLOCK, wide)
+    above = below
     for t in range(L):
         place = tails + own + t * C
         key = tl.load(k + t * k_l, inside, 0).to(wide)
@@ -99,23 +106,17 @@ def backward(
     dw and du `(B, C)` are those of an image. See README.md for the sums.
     """
     wide = w.dtype.element_ty
-    b = tl.program_id(0).to(tl.int64)
-    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = c < C
+    b, c, inside, rate, bonus = own_channels(C, w, u, BLOCK)
     k += b * k_b + c * k_c
     v += b * v_b + c * v_c
     dy += b * dy_b + c * dy_c
     own = b * L * C + c
     plane = tl.num_programs(0).to(tl.int64) * L * C
-    rate = tl.load(w + c, inside, 0)
-    bonus = tl.load(u + c, inside, 0)
     dw_sum = tl.zeros((BLOCK,), wide)
     du_sum = tl.zeros((BLOCK,), wide)
 
     for way in tl.static_range(2):  # from the end, and then from the start
-        first = tl.full((BLOCK,), -1e30, wide)
-        since = tl.zeros((BLOCK,), wide)
-        near = tl.zeros((BLOCK,), wide)  # of dy
+        first, since, near = nothing(BLOCK, wide)  # near: of dy
         near_y = tl.zeros((BLOCK,), wide)  # of dy y
         far = tl.zeros((BLOCK,), wide)  # likewise, each term times its distance
         far_y = tl.zeros((BLOCK,), wide)

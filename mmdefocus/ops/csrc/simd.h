@@ -18,15 +18,20 @@ constexpr int vector_bytes = 16;
 // Rows must stay in registers, which they do only within a function.
 #define MMDEFOCUS_INLINE __attribute__((always_inline)) inline
 
+// Vectors of T, and of integers of the same width.
+template <typename T, typename I>
+struct Lanes {
+    static constexpr int lanes = vector_bytes / sizeof(T);
+    using Int = I;
+    typedef T Vec __attribute__((vector_size(vector_bytes)));
+    typedef I IntVec __attribute__((vector_size(vector_bytes)));
+};
+
 template <typename T>
 struct Simd;
 
 template <>
-struct Simd<float> {
-    static constexpr int lanes = vector_bytes / 4;
-    using Int = int32_t;
-    typedef float Vec __attribute__((vector_size(vector_bytes)));
-    typedef int32_t IntVec __attribute__((vector_size(vector_bytes)));
+struct Simd<float> : Lanes<float, int32_t> {
     typedef uint16_t HalfVec __attribute__((vector_size(vector_bytes / 2)));
 
     static constexpr int mantissa_bits = 23, exponent_bias = 127;
@@ -41,12 +46,7 @@ struct Simd<float> {
 };
 
 template <>
-struct Simd<double> {
-    static constexpr int lanes = vector_bytes / 8;
-    using Int = int64_t;
-    typedef double Vec __attribute__((vector_size(vector_bytes)));
-    typedef int64_t IntVec __attribute__((vector_size(vector_bytes)));
-
+struct Simd<double> : Lanes<double, int64_t> {
     static constexpr int mantissa_bits = 52, exponent_bias = 1023;
     static constexpr double round_magic = 6755399441055744.;  // 1.5 * 2^52
     static constexpr double lowest = -1076., highest = 1025.;

@@ -204,32 +204,41 @@ def test_errors_of_architectures_name_the_class_that_was_asked_for(build):
 
 
 EMBED_DIMS = [
-    ({'num_heads': 3}, 'num_heads: 3 does not divide embed_dims 16'),
-    ({'num_heads': 16}, 'num_heads: a head needs an even number of channels'),
+    ({'num_heads': 3}, 'num_heads: expected a positive number that divides embed_dims 16, got 3'),
+    ({'num_heads': 16}, 'embed_dims 16 / num_heads 16: expected an even number'),
 ]
 GROUPS = [
-    ({'intermediate_size': 40}, 'group_norm_size 16 does not divide intermediate_size 40'),
-    ({'state_size': 3}, 'state_size must be even'),
+    (
+        {'intermediate_size': 40},
+        'group_norm_size: expected a positive number that divides intermediate_size 40, got 16',
+    ),
+    ({'state_size': 3}, 'state_size: expected an even number'),
     ({'time_step_ranks': 3}, "unknown key 'time_step_ranks', did you mean 'time_step_rank'"),
 ]
 BAD_KEYS = {
     'BidirectionalMamba': GROUPS,
     'DefocusMamba': [({'depth': 0}, 'depth must be a positive integer, got 0'), *GROUPS],
     'DefocusMamba2': [
-        ({'head_size': 12}, 'head_size 12 does not divide intermediate_size 32'),
-        ({'state_size': 0}, 'state_size must be positive'),
+        (
+            {'head_size': 12},
+            'head_size: expected a positive number that divides intermediate_size 32, got 12',
+        ),
+        ({'state_size': 0}, 'state_size: expected a positive int, got 0'),
         ({'group_norm_size': 16}, "unknown key 'group_norm_size'"),
     ],
     'DefocusRetNet': [
         *EMBED_DIMS,
-        ({'value_channels': 33}, 'num_heads: 2 does not divide value_channels 33'),
+        (
+            {'value_channels': 33},
+            'num_heads: expected a positive number that divides value_channels 33, got 2',
+        ),
         ({'feedforward_channels': 0}, 'feedforward_channels must be a positive integer, got 0'),
         ({'intermediate_size': 32}, "unknown key 'intermediate_size'"),
     ],
     'DefocusViT': [*EMBED_DIMS, ({'num_layers': 3}, "unknown key 'num_layers'")],
     'MambaND': GROUPS,
-    'S4NDViT': [({'state_size': 3}, 'state_size must be even and at least 2, got 3')],
-    'VisionRWKV': [({'embed_dims': 18}, 'embed_dims must be a multiple of 4, got 18')],
+    'S4NDViT': [({'state_size': 3}, 'state_size: expected a positive multiple of 2, got 3')],
+    'VisionRWKV': [({'embed_dims': 18}, 'embed_dims: expected a positive multiple of 4, got 18')],
 }
 
 

@@ -153,7 +153,7 @@ def test_weights_published_without_the_auxiliary_classifier_load(feats):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        ({'num_classes': 0}, 'num_classes: expected a positive number, got 0'),
+        ({'num_classes': 0}, 'num_classes: expected a positive int, got 0'),
         ({'aux_loss_weight': -1.0}, 'aux_loss_weight: expected 0 or more'),
         ({'aux_target': 'all'}, 'aux_target: expected one of pooled, tokens'),
         ({'early_every': 0}, 'early_every: expected a positive int, got 0'),

@@ -63,9 +63,10 @@ def test_decays_come_from_tokens_only_where_they_should():
 @pytest.mark.parametrize(
     ('sizes', 'message'),
     [
-        ({'head_size': 7}, 'head_size 7 does not divide intermediate_size 24'),
-        ({'state_size': 5}, 'state_size must be positive, and even .* got 5'),
-        ({'state_size': 0}, 'state_size must be positive, and even .* got 0'),
+        ({'head_size': 7}, 'head_size: expected .* divides intermediate_size 24, got 7'),
+        ({'head_size': 0}, 'head_size: expected .* divides intermediate_size 24, got 0'),
+        ({'state_size': 5}, 'state_size: expected an even number, .* got 5'),
+        ({'state_size': 0}, 'state_size: expected a positive int, got 0'),
     ],
 )
 def test_sizes_that_do_not_fit_are_named(sizes, message):
