@@ -1,8 +1,8 @@
 """CLIP in miniature: De-focus Mamba and a plain ViT learn pictures from their captions.
 
-First scenes of handwritten digits, then emoji. Runs the ordinary commands and shows each, so that
-any can be run alone; the two models train at the same time, with a core each. A step that was
-finished before is not run again; `--restart` begins anew. All is written into the current folder.
+They learn scenes of handwritten digits, and emoji. Runs the ordinary commands and shows each, so
+that any can be run alone; two models train at a time, with a core each. A step that was finished
+before is not run again; `--restart` begins anew. All is written into the current folder.
 Results: `work_dirs/clip/summary.json`, and the best captions in `work_dirs/clip/digits.png` and
 `work_dirs/clip/emoji.png`.
 """
@@ -53,15 +53,17 @@ def main(args: Namespace) -> None:
     begin(OUT, args.restart)
     start = time.perf_counter()
     configs = {
-        subject: {name: Config.fromfile(here(path)) for name, path in paths.items()}
-        for subject, paths in CONFIGS.items()
+        path: Config.fromfile(here(path)) for paths in CONFIGS.values() for path in paths.values()
     }
-    run(dict(preparation(next(iter(models.values()))) for models in configs.values()))
+    run(dict(preparation(config) for config in configs.values()))
+    run(dict(training(path, config) for path, config in configs.items()))
+    run(dict(test(path, config) for path, config in configs.items()))
     summary: dict = {}
-    for subject, models in configs.items():
-        train(models, CONFIGS[subject])
-        summary[subject] = test(models, CONFIGS[subject])
-        draw(next(iter(models.values())), OUT / f'{subject}.png')
+    for subject, paths in CONFIGS.items():
+        summary[subject] = {
+            name: json.loads(metrics_of(configs[path]).read_text()) for name, path in paths.items()
+        }
+        draw(configs[next(iter(paths.values()))], OUT / f'{subject}.png')
     minutes = (time.perf_counter() - start) / 60
     write_json({**summary, 'minutes': round(minutes, 2)}, SUMMARY_FILE)
     for subject, results in summary.items():
@@ -74,29 +76,20 @@ def preparation(config: Config) -> tuple[Path, list[str]]:
     return data_of(config), [here(shlex.split(config.data_preparation)[1])]
 
 
-def train(configs: dict[str, Config], paths: dict[str, str]) -> None:
-    """Trains the models of a subject."""
-    run(
-        {
-            last_checkpoint(configs[name]): [here('tools/train.py'), here(path), '--resume']
-            for name, path in paths.items()
-        }
-    )
+def training(path: str, config: Config) -> tuple[Path, list[str]]:
+    """Returns the last checkpoint of a config, and the command that trains it."""
+    return last_checkpoint(config), [here('tools/train.py'), here(path), '--resume']
 
 
-def test(configs: dict[str, Config], paths: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Returns the metrics of each model."""
-    metrics = {name: Path(configs[name].work_dir, 'metrics.json') for name in paths}
-    run(
-        {
-            metrics[name]: [
-                *(here('tools/test.py'), here(path), str(last_checkpoint(configs[name]))),
-                *('--out', str(metrics[name])),
-            ]
-            for name, path in paths.items()
-        }
-    )
-    return {name: json.loads(path.read_text()) for name, path in metrics.items()}
+def test(path: str, config: Config) -> tuple[Path, list[str]]:
+    """Returns the metrics of a config, and the command that measures them."""
+    tool, out = here('tools/test.py'), metrics_of(config)
+    return out, [tool, here(path), str(last_checkpoint(config)), '--out', str(out)]
+
+
+def metrics_of(config: Config) -> Path:
+    """Returns the file of the metrics."""
+    return Path(config.work_dir, 'metrics.json')
 
 
 def data_of(config: Config) -> Path:
@@ -110,7 +103,7 @@ def last_checkpoint(config: Config) -> Path:
 
 
 def run(steps: dict[Path, list[str]]) -> None:
-    """Runs at the same time the commands whose products are not there.
+    """Runs the commands whose products are not there, two at a time.
 
     Each has a thread: their tensors are too small for two.
     """
@@ -122,7 +115,7 @@ def run(steps: dict[Path, list[str]]) -> None:
         else:
             print(f'\n{line}', flush=True)
             missing.append(arguments)
-    run_tools(*missing, environment={'OMP_NUM_THREADS': '1'})
+    run_tools(*missing, at_a_time=2, environment={'OMP_NUM_THREADS': '1'})
 
 
 def draw(config: Config, out: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -32,13 +33,18 @@ def as_seen_here(root: Path, path: str) -> str:
     return str(file.relative_to(folder) if file.is_relative_to(folder) else file)
 
 
-def run_tools(*commands: Sequence[str], environment: Mapping[str, str] | None = None) -> float:
+def run_tools(
+    *commands: Sequence[str],
+    at_a_time: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> float:
     """Runs tools at the same time and waits for all; only the first writes to the terminal.
 
     Exits with one line where a tool fails, or where Ctrl-C has stopped them.
 
     Args:
         *commands: Of each tool its path and its arguments.
+        at_a_time: How many run at once, in the order of the commands; all, if it is not given.
         environment: Variables to set.
 
     Returns:
@@ -48,22 +54,24 @@ def run_tools(*commands: Sequence[str], environment: Mapping[str, str] | None = 
     # Threads of OpenMP that wait in a loop take the cores from each other on a machine that has
     # other work to do, which can make training ten times slower.
     variables = {'GOMP_SPINCOUNT': '1000', **os.environ, **(environment or {})}
-    tools = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            env=variables,
-            stdout=subprocess.DEVNULL if number else None,
-        )
-        for number, command in enumerate(commands)
-    ]
-    try:
-        codes = [tool.wait() for tool in tools]
-    except KeyboardInterrupt:
-        for tool in tools:  # they got it too, and save what they have
-            tool.wait()
-        sys.exit('stopped; the same command goes on from the last checkpoint')
-    for command, code in zip(commands, codes, strict=True):
-        if code:
-            line = shlex.join(['python', *command])
-            sys.exit(f'the demo stops here, this command failed (exit code {code}): {line}')
+    with ThreadPoolExecutor(at_a_time or max(1, len(commands))) as pool:
+        runs = [
+            pool.submit(
+                subprocess.run,
+                [sys.executable, *command],
+                env=variables,
+                stdout=subprocess.DEVNULL if number else None,
+            )
+            for number, command in enumerate(commands)
+        ]
+        try:
+            for command, run in zip(commands, runs, strict=True):
+                if code := run.result().returncode:
+                    pool.shutdown(cancel_futures=True)
+                    line = shlex.join(['python', *command])
+                    sys.exit(f'the demo stops here, this command failed (exit code {code}): {line}')
+        except KeyboardInterrupt:
+            # those that run got it too, and save what they have
+            pool.shutdown(cancel_futures=True)
+            sys.exit('stopped; the same command goes on from the last checkpoint')
     return round(time.perf_counter() - start, 1)
