@@ -8,6 +8,8 @@ import numpy as np
 SIDE = 144  # pixels of the shorter side of the image
 LINE = 18  # pixels from one line of text to the next
 TEXT_WIDTH = 330
+MARGIN = 8
+FONT, SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 
 def with_captions(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
@@ -15,7 +17,8 @@ def with_captions(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
 
     Args:
         image: BGR uint8 `(H, W, 3)`.
-        lines: Texts; what is not ASCII is shown as `?`, which is all that OpenCV can write.
+        lines: Texts; what is not ASCII is shown as `?`, which is all that OpenCV can write, and a
+            text that is too long ends in dots.
 
     Returns:
         BGR uint8, at least as high as the lines.
@@ -26,7 +29,15 @@ def with_captions(image: np.ndarray, lines: Sequence[str]) -> np.ndarray:
     picture = np.full((height, left.shape[1] + TEXT_WIDTH, 3), 255, np.uint8)
     picture[: len(left), : left.shape[1]] = left
     for number, line in enumerate(lines, 1):
-        text = line.encode('ascii', 'replace').decode()
-        place = (left.shape[1] + 8, LINE * number)
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        text = _fitted(line.encode('ascii', 'replace').decode())
+        place = (left.shape[1] + MARGIN, LINE * number)
+        cv2.putText(picture, text, place, FONT, SCALE, (0, 0, 0), 1, cv2.LINE_AA)
     return picture
+
+
+def _fitted(text: str) -> str:
+    whole = text
+    while cv2.getTextSize(text, FONT, SCALE, 1)[0][0] > TEXT_WIDTH - 2 * MARGIN:
+        whole = whole[:-1]
+        text = f'{whole.rstrip()}...'
+    return text

@@ -32,6 +32,9 @@ LONGER = [path for path in COCO if '36e' in path.stem]
 NO_DECAY = ('cls_token', 'pos_embed', 'A_log', 'freq')
 TINY_MAMBA = dict(embed_dims=64, depth=2, intermediate_size=128, time_step_rank=4)
 TINY_ARCHS = {
+    'Adventurer': dict(
+        embed_dims=64, depth=2, intermediate_size=128, state_size=16, feedforward_channels=128
+    ),
     'BidirectionalMamba': TINY_MAMBA,
     'DefocusMamba': TINY_MAMBA,
     'DefocusMamba2': dict(embed_dims=64, depth=2, intermediate_size=128, state_size=16),
@@ -184,6 +187,7 @@ def test_batch_size_is_that_of_the_name(path):
         ('imagenet/vision-rwkv-small_8xb128_in1k', 23.8, 0.1),
         ('imagenet/vision-rwkv-base_8xb128_in1k', 93.7, 0.1),
         ('imagenet/vision-rwkv-large_in21k-pre_32xb32_in1k-384px', 334.9, 0.1),
+        ('imagenet/adventurer-base_8xb128_in1k', 99, 0.5),
         ('imagenet/deit-small_causal_8xb128_in1k', 22.1, 0.1),
         ('imagenet/deit-base_causal_8xb128_in1k', 86.6, 0.1),
         ('imagenet/deit-small_8xb128_in1k', 22.1, 0.1),
@@ -193,7 +197,7 @@ def test_batch_size_is_that_of_the_name(path):
         ('coco/dino-4scale_r50_8xb2-12e_coco', 47, 1),
     ],
 )
-def test_number_of_parameters_is_that_of_the_paper(name, millions, tolerance):
+def test_number_of_parameters_is_that_of_a_paper(name, millions, tolerance):
     assert number_of_parameters(Path(f'{name}.py')) / 1e6 == pytest.approx(millions, abs=tolerance)
 
 

@@ -32,6 +32,7 @@ TINY_MAMBA2 = {
     'head_size': 16,
 }
 TINY_ARCHS = {
+    'Adventurer': {**TINY_MAMBA2, 'feedforward_channels': 24},
     'BidirectionalMamba': TINY_MAMBA,
     'DefocusMamba': TINY_MAMBA,
     'DefocusMamba2': TINY_MAMBA2,

@@ -1,5 +1,6 @@
 """Image backbones, one family a file: causal ones, and others to compare with."""
 
+from .adventurer import Adventurer
 from .bidirectional_mamba import BidirectionalMamba
 from .defocus_mamba import DefocusMamba
 from .defocus_mamba2 import DefocusMamba2
@@ -12,6 +13,7 @@ from .s4nd_vit import S4NDViT
 from .vision_rwkv import VisionRWKV
 
 __all__ = [
+    'Adventurer',
     'BidirectionalMamba',
     'ClsAndTokens',
     'ClsPerStrip',

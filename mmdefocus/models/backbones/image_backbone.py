@@ -12,7 +12,7 @@ from mmdefocus.registry import MODELS
 from mmdefocus.utils.checks import check_choice
 
 from ..encoder import SequenceEncoder
-from ..layers import MLP, Block, Filter, Grid, Mixer, OnGrid, PatchEmbed, RasterOrder
+from ..layers import MLP, Block, Filter, Grid, Mixer, OnGrid, PatchEmbed, RasterOrder, SwiGLU
 from .arch import resolve_arch
 from .outputs import ClsAndTokens, ClsPerStrip
 from .resolution import make_token_order, resolution_ratio, side_lengths
@@ -60,6 +60,8 @@ class ImageBackbone(SequenceEncoder):
     """
 
     mixer: ClassVar[type[Mixer]]
+    block: ClassVar[type[Block]] = Block
+    mlp: ClassVar[type[MLP] | type[SwiGLU]] = MLP
     archs: ClassVar[Mapping[str, Mapping[str, int]]]
     arch_defaults: ClassVar[Mapping[str, int]] = {}
     has_cls_token: ClassVar[bool] = True
@@ -122,7 +124,7 @@ class ImageBackbone(SequenceEncoder):
             nn.init.trunc_normal_(positions, std=0.02)
             self.pos_embed = nn.Parameter(positions, requires_grad=learns)
         for index, block in enumerate(self.blocks):
-            for part in block.children():
+            for part in (block, *block.children()):
                 if isinstance(part, OnGrid):
                     part.set_layer(index, depth)
         self.patch_size = patch_size
@@ -150,9 +152,9 @@ class ImageBackbone(SequenceEncoder):
         except ValueError as error:
             raise ValueError(f'arch of {cls.__name__}: {error}') from error
         if feedforward_channels is None:
-            return Block(cls.block_norm(embed_dims), mixer)
-        mlp = MLP(embed_dims, feedforward_channels)
-        return Block(cls.block_norm(embed_dims), mixer, cls.block_norm(embed_dims), mlp)
+            return cls.block(cls.block_norm(embed_dims), mixer)
+        mlp = cls.mlp(embed_dims, feedforward_channels)
+        return cls.block(cls.block_norm(embed_dims), mixer, cls.block_norm(embed_dims), mlp)
 
     @classmethod
     def _own_decay(cls, decay: str | None) -> str:

@@ -15,7 +15,7 @@ from .bandpass import (
 from .block import Block
 from .drop_path import DropPath
 from .mixer import Mixer
-from .mlp import MLP
+from .mlp import MLP, SwiGLU
 from .norm import LN2d, RMSNorm
 from .on_grid import GridMixer, OnGrid
 from .patch_embed import PatchEmbed
@@ -41,6 +41,7 @@ __all__ = [
     'RMSNorm',
     'RasterOrder',
     'SectionOrder',
+    'SwiGLU',
     'TokenOrder',
     'head_decay_rates',
     'pair_frequencies',

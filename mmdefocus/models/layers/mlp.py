@@ -1,4 +1,4 @@
-"""The feed-forward network of a block."""
+"""The feed-forward networks of blocks."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,3 +23,26 @@ class MLP(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Takes and returns `(B, L, C)`."""
         return self.fc2(F.gelu(self.fc1(tokens)))
+
+
+class SwiGLU(nn.Module):
+    """Linear layers to a gate and to what it gates, SiLU of the gate, linear (arXiv 2002.05202).
+
+    As is usual there are no biases.
+
+    Args:
+        embed_dims: C, channels of a token.
+        feedforward_channels: Channels between.
+    """
+
+    def __init__(self, embed_dims: int, feedforward_channels: int) -> None:
+        super().__init__()
+        self.gated = nn.Linear(embed_dims, 2 * feedforward_channels, bias=False)
+        self.out = nn.Linear(feedforward_channels, embed_dims, bias=False)
+        for linear in (self.gated, self.out):
+            nn.init.trunc_normal_(linear.weight, std=0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Takes and returns `(B, L, C)`."""
+        gate, value = self.gated(tokens).chunk(2, dim=-1)
+        return self.out(F.silu(gate) * value)

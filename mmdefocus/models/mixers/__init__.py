@@ -3,6 +3,7 @@
 from .attention import AttentionMixer
 from .bidirectional_mamba import BidirectionalMambaMixer
 from .directed_mamba import DirectedMambaMixer
+from .headed_mamba2 import HeadedMamba2Mixer
 from .mamba import MambaMixer
 from .mamba2 import Mamba2Mixer
 from .reference import reference_mamba_mixer
@@ -15,6 +16,7 @@ __all__ = [
     'BidirectionalMambaMixer',
     'ChannelMix',
     'DirectedMambaMixer',
+    'HeadedMamba2Mixer',
     'Mamba2Mixer',
     'MambaMixer',
     'RetentionMixer',

@@ -65,7 +65,7 @@ def test_decays_what_no_module_excludes_whatever_the_config_says(paramwise_cfg):
     'family',
     [
         *('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT'),
-        *('BidirectionalMamba', 'MambaND', 'S4NDViT', 'VisionRWKV'),
+        *('Adventurer', 'BidirectionalMamba', 'MambaND', 'S4NDViT', 'VisionRWKV'),
     ],
 )
 def test_our_backbones_exclude_embeddings_and_filters(family):

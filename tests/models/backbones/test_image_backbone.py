@@ -215,14 +215,16 @@ GROUPS = [
     ({'state_size': 3}, 'state_size: expected an even number'),
     ({'time_step_ranks': 3}, "unknown key 'time_step_ranks', did you mean 'time_step_rank'"),
 ]
+HEAD_SIZE = (
+    {'head_size': 12},
+    'head_size: expected a positive number that divides intermediate_size 32, got 12',
+)
 BAD_KEYS = {
+    'Adventurer': [HEAD_SIZE, ({'expand': 2}, "unknown key 'expand'")],
     'BidirectionalMamba': GROUPS,
     'DefocusMamba': [({'depth': 0}, 'depth must be a positive integer, got 0'), *GROUPS],
     'DefocusMamba2': [
-        (
-            {'head_size': 12},
-            'head_size: expected a positive number that divides intermediate_size 32, got 12',
-        ),
+        HEAD_SIZE,
         ({'state_size': 0}, 'state_size: expected a positive int, got 0'),
         ({'group_norm_size': 16}, "unknown key 'group_norm_size'"),
     ],
@@ -253,7 +255,7 @@ def test_bad_keys_of_an_architecture_are_named(tiny_archs, family, change, messa
 
 @pytest.mark.parametrize('family', ['DefocusRetNet', 'DefocusViT'])
 def test_a_decay_of_other_families_is_an_error_that_names_them(family):
-    others = 'DefocusMamba, BidirectionalMamba, DefocusMamba2, MambaND'
+    others = 'DefocusMamba2, Adventurer, DefocusMamba, BidirectionalMamba, MambaND'
     message = f"{family} has learnable, fixed, none; 'data_dependent' is for {others}"
     with pytest.raises(ValueError, match=message):
         getattr(models, family)('tiny', decay='data_dependent')

@@ -1,9 +1,18 @@
+import pytest
 import torch
+import torch.nn.functional as F
 
-from mmdefocus.models.layers import MLP
+from mmdefocus.models.layers import MLP, SwiGLU
 
 
-def test_tokens_do_not_mix():
-    mlp = MLP(4, 16)
+@pytest.mark.parametrize('kind', [MLP, SwiGLU])
+def test_tokens_do_not_mix(kind):
+    mlp = kind(4, 16)
     tokens = torch.randn(2, 5, 4)
     torch.testing.assert_close(mlp(tokens)[:, 3], mlp(tokens[:, 3]))
+
+
+def test_swiglu_weights_values_by_the_swish_of_their_gates():
+    mlp, tokens = SwiGLU(4, 3), torch.randn(2, 5, 4)
+    gate, value = (tokens @ weight.T for weight in mlp.gated.weight.chunk(2))
+    torch.testing.assert_close(mlp(tokens), (F.silu(gate) * value) @ mlp.out.weight.T)

@@ -11,6 +11,7 @@ from torch.overrides import TorchFunctionMode
 NUM_CLASSES = 1000
 SIZES = ('tiny', 'small', 'base')
 FAMILIES = {
+    'adventurer': 'Adventurer',
     'defocus_mamba': 'DefocusMamba',
     'defocus_mamba2': 'DefocusMamba2',
     'defocus_retnet': 'DefocusRetNet',
