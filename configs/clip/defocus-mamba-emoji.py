@@ -7,4 +7,4 @@ _base_ = [
 ]
 
 work_dir = 'work_dirs/clip/defocus-mamba-emoji'
-train_cfg = dict(max_epochs=3, val_interval=3)
+train_cfg = dict(max_epochs=2, val_interval=2)

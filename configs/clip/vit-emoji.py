@@ -6,5 +6,5 @@ _base_ = [
     '../_base_/schedules/clip_mini_vit.py',
 ]
 
-train_cfg = dict(max_epochs=3, val_interval=3)
+train_cfg = dict(max_epochs=2, val_interval=2)
 work_dir = 'work_dirs/clip/vit-emoji'

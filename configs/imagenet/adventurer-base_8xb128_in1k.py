@@ -2,6 +2,4 @@
 # not in Table 1.
 _base_ = '../_base_/imagenet_baseline.py'
 
-model = dict(
-    backbone=dict(type='Adventurer', arch='base', rope='none'), head=dict(in_channels=768)
-)
+model = dict(backbone=dict(type='Adventurer', arch='base', rope='none'), head=dict(in_channels=768))

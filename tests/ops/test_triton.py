@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,21 +32,28 @@ FOLDER = Path(__file__).parent
 INPUTS = (torch.ones(1, 2, 3),) * 2 + (-torch.ones(2, 4),) + (torch.ones(1, 4, 3),) * 2
 
 
+def run_interpreted(module):
+    """Triton reads the variable when it is imported. An interpreter is too slow for all tests."""
+    path = FOLDER / f'test_{module}.py'
+    command = [sys.executable, '-m', 'pytest', path, '-k', INTERPRETED_TESTS]
+    environment = os.environ | {'TRITON_INTERPRET': '1', 'OMP_NUM_THREADS': '1'}
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope='module')
+def runs(request):
+    """The runs of all modules that are asked for, one on each core: they take minutes."""
+    items = [item for item in request.session.items if item.path == request.path]
+    asked_for = [item.callspec.params['module'] for item in items if 'runs' in item.fixturenames]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {module: pool.submit(run_interpreted, module) for module in asked_for}
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason='they run on the GPU')
 @pytest.mark.skipif(interpreted(), reason='they run in this process')
 @pytest.mark.parametrize('module', MODULES)
-def test_the_backends_pass_their_tests_interpreted(module):
-    """Triton reads the variable when it is imported. An interpreter is too slow for all tests."""
-    command = [
-        sys.executable,
-        '-m',
-        'pytest',
-        FOLDER / f'test_{module}.py',
-        '-k',
-        INTERPRETED_TESTS,
-    ]
-    environment = os.environ | {'TRITON_INTERPRET': '1'}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+def test_the_backends_pass_their_tests_interpreted(module, runs):
+    done = runs[module].result()
     assert done.returncode == 0, done.stdout
     assert ' passed' in done.stdout
 

@@ -1,12 +1,14 @@
 """Transforms of pairs of an image and its caption."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import mmcv
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 from ...registry import TRANSFORMS
 from ...utils.captions import CONTEXT_LENGTH, tokenize
@@ -91,6 +93,11 @@ class CaptionFromLabel(BaseTransform):
         return results
 
 
+@lru_cache(maxsize=2**14)  # captions from templates come again and again
+def _tokens(caption: str, context_length: int) -> Tensor:
+    return tokenize([caption], context_length)[0]
+
+
 @TRANSFORMS.register_module()
 class TokenizeCaption(BaseTransform):
     """Turns captions into tokens.
@@ -109,7 +116,7 @@ class TokenizeCaption(BaseTransform):
             InputError: If the caption is empty.
         """
         try:
-            (results['tokens'],) = tokenize([results['caption']], self.context_length)
+            results['tokens'] = _tokens(results['caption'], self.context_length)
         except InputError as error:
             raise InputError(f'{results.get("img_path")}: {error}') from error
         return results

@@ -72,7 +72,7 @@ class AttentionMixer(FilteredHeads):
         """Mixes `(B, L, C)` along L."""
         q, k, v, log_decay = self.prepare(tokens)
         if self.decay is None:  # torch has kernels for this one
-            y = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+            y = _attention(q, k, v, self.causal)
         else:
             y = decayed_attention(q, k, v, log_decay, causal=self.causal)
         return self.proj(self.merge_heads(y))
@@ -128,6 +128,18 @@ class AttentionMixer(FilteredHeads):
             *(tuple(keys), tuple(values), torch.stack(faded, 1), torch.stack(number), state.reach)
         )
         return self.proj(self.merge_heads(torch.stack(outputs, dim=1))), after
+
+
+@without_autocast
+def _attention(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
+    """The attention of ViT of `(B, H, L, K)`, by a kernel of torch.
+
+    The backward of torch's kernel for bfloat16 takes up to five times as long on a CPU as that for
+    float32.
+    """
+    dtype = wide_dtype(v.dtype) if v.requires_grad and v.device.type == 'cpu' else v.dtype
+    y = F.scaled_dot_product_attention(q.to(dtype), k.to(dtype), v.to(dtype), is_causal=causal)
+    return y.to(v.dtype)
 
 
 @without_autocast

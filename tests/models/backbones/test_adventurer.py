@@ -27,7 +27,9 @@ def test_a_layer_reads_the_average_the_patches_in_its_direction_and_cls(model, l
     block = model.blocks[layer]
     tokens = torch.randn(2, 5, 16, dtype=torch.float64)
     patches, cls_token = tokens[:, :4], tokens[:, 4:]
-    found = mixed(block, torch.cat((patches.mean(1, keepdim=True), patches[:, order], cls_token), 1))
+    found = mixed(
+        block, torch.cat((patches.mean(1, keepdim=True), patches[:, order], cls_token), 1)
+    )
     expected = torch.empty_like(tokens)
     expected[:, order], expected[:, 4] = found[:, 1:5], found[:, 5]
     assert isinstance(block, Block)
