@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from mmdefocus.datasets.transforms import CaptionFromLabel
+from mmdefocus.datasets.transforms import CaptionFromLabel, TokenizeCaption
+from mmdefocus.utils.captions import tokenize
 from mmdefocus.utils.errors import InputError
 
 
@@ -22,3 +23,9 @@ def test_templates_without_a_place_for_the_name_are_refused(templates):
 def test_label_of_no_class_is_refused(label):
     with pytest.raises(InputError, match=f'expected a label below 2, got {label}'):
         CaptionFromLabel(['cat', 'dog'], ['a {}']).transform({'gt_label': label})
+
+
+def test_tokens_are_those_of_the_caption_and_of_the_length():
+    for caption, length in (('a three', 8), ('a four', 8), ('a three', 8), ('a three', 16)):
+        found = TokenizeCaption(length).transform({'caption': caption})['tokens']
+        assert found.tolist() == tokenize([caption], length)[0].tolist()

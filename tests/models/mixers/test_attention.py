@@ -33,6 +33,15 @@ def test_with_the_filter_off_it_is_the_attention_of_torch(causal, tokens):
 
 
 @pytest.mark.parametrize('causal', [True, False])
+def test_with_the_filter_off_it_trains_in_bfloat16_with_float32_within(causal, tokens):
+    mixer = AttentionMixer(**SIZES, causal=causal, filter=Filter('none', 'none')).bfloat16()
+    tokens = tokens.bfloat16()
+    q, k, v = (x.detach() for x in mixer.prepare(tokens)[:3])
+    wide = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=causal)
+    assert torch.equal(mixer(tokens), mixer.proj(mixer.merge_heads(wide.bfloat16())))
+
+
+@pytest.mark.parametrize('causal', [True, False])
 def test_a_filter_that_passes_all_is_scaled_dot_product_attention(causal, tokens):
     """The way with the decay, at λ = 0 and θ = 0."""
     mixer = AttentionMixer(**SIZES, causal=causal).double()
