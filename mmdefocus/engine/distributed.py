@@ -1,6 +1,7 @@
 """Training in many processes, where MMEngine needs help."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,6 +15,8 @@ from torch.distributed.rendezvous import rendezvous
 from ..utils.errors import InputError, one_line
 
 TIMEOUT = 1800  # seconds
+PATIENCE = 5  # seconds
+FAILED = 'mmdefocus/failed'
 # What gloo and NCCL say when another process is silent or gone.
 SILENCE = ('gloo', 'Timed out', 'timeout', 'Connection closed', 'Connection reset', 'NCCL')
 
@@ -88,11 +91,22 @@ def one_message(cfg: Config) -> Iterator[None]:
 
 
 def _is_first() -> bool:
-    """Returns whether no other process has failed before; True if they cannot be asked."""
+    """Returns whether no other process has failed before; True if they cannot be asked.
+
+    What they are asked by may end with process 0. Therefore that one waits for those that fail
+    with it.
+    """
     try:
         store = distributed.distributed_c10d._get_default_store()
         store.set_timeout(timedelta(seconds=10))
-        return store.add('mmdefocus/failed', 1) == 1
+        number = failed = store.add(FAILED, 1)
+        end = time.monotonic() + PATIENCE
+        while distributed.get_rank() == 0 and failed < distributed.get_world_size():
+            if time.monotonic() > end:
+                break
+            time.sleep(0.02)
+            failed = store.add(FAILED, 0)
+        return number == 1
     except RuntimeError:
         return True
 
