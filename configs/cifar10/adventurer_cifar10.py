@@ -5,13 +5,7 @@ model = dict(
     backbone=dict(
         type='Adventurer',
         arch=dict(
-            _delete_=True,
-            embed_dims=128,
-            depth=3,
-            intermediate_size=256,
-            feedforward_channels=320,
-            head_size=32,
-            state_size=16,
+            _delete_=True, embed_dims=128, depth=3, intermediate_size=256, feedforward_channels=320
         ),
     ),
 )
