@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 import os
+import sys
 
 import torch
 from torch import Tensor
@@ -40,10 +41,18 @@ def triton_backend(operator: str) -> Backend:
     """
 
     def run(*arguments: object) -> Tensor:
-        module = importlib.import_module(f'.{operator}.triton', __package__)
+        module = sys.modules[_loaded(operator)]
         return getattr(module, f'triton_{operator}')(*arguments)
 
     return Backend(run, why_not, suits=on_cuda)
+
+
+def _loaded(operator: str) -> str:
+    return importlib.import_module(f'.{operator}.triton', __package__).__name__
+
+
+# torch.compile does not look into it: an import has no place in a graph, see `operator._choose`.
+_loaded._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def cdiv(a: int, b: int) -> int:

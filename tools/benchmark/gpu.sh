@@ -8,8 +8,10 @@
 #
 #   pip download -d CARRIED --python-version 3.12 --only-binary :all: onedl-mmengine
 #   pip download -d CARRIED --no-deps --no-binary :all: --no-build-isolation mamba-ssm==2.3.2.post1
+#   pip download -d CARRIED --no-deps fla-core==0.6.0 flash-linear-attention==0.6.0
 #
-# The wheels are installed: mixers and models need MMEngine. The scan of mamba_ssm is compiled from its
+# The wheels are installed: mixers and models need MMEngine, and fla is a peer of retention, which
+# needs einops and transformers. The scan of mamba_ssm is compiled from its
 # sources for this GPU alone. With a network it is installed, for all GPUs and in far longer, by
 #
 #   MAMBA_FORCE_BUILD=TRUE MAMBA_KEEP_CUDA_BUILD=TRUE \
@@ -30,13 +32,13 @@ export PYTHONPATH="$PWD:$built${PYTHONPATH:+:$PYTHONPATH}"
 exec > >(tee "$out/gpu.log") 2>&1
 
 if [ "$device" = cuda ]; then
-    mark=gpu dtype=bfloat16 model=base compile=too repeats=10 budget=3
+    mark=gpu dtype=bfloat16 model=base repeats=10 budget=1
     runs=100 check='4,197,256,16 1,4097,128,16'
     mixers='64,197,1536,16 2,4097,1536,16 256,197,1536,16'
     shapes="$mixers 64,197,2048,16 2,4097,2048,16"
     sides='224 1024' batches='64 4'
 else
-    mark='not gpu' dtype=float32 model=tiny compile=no repeats=1 budget=30
+    mark='not gpu' dtype=float32 model=tiny repeats=1 budget=30
     runs=2 check=1,9,64,4 shapes=1,9,64,4 mixers=1,9,64,4
     sides=32 batches=1
 fi
@@ -60,6 +62,9 @@ step() {
 if compgen -G "$carried/*.whl" >/dev/null; then
     step install 60 "$python" -m pip install -q --no-index --find-links "$carried" onedl-mmengine
 fi
+if compgen -G "$carried/fla_core-*.whl" >/dev/null; then
+    step fla 60 "$python" -m pip install -q --no-deps "$carried"/{fla_core,flash_linear}*.whl
+fi
 peer=
 if [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null; then
     # beside the tests, of which the times do not matter
@@ -75,10 +80,18 @@ if [ -n "$peer" ]; then
     echo "== mamba_ssm: ready after $SECONDS s"
 fi
 options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
-step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes
-step mixers 60 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
-step models 150 "$python" $tools/throughput.py "${options[@]}" --compile $compile \
+# the others are there to be read, and need a tensor (B, L, D, N) or a call for each token
+backends='cpu triton mamba_ssm parallel chunkwise fused torch Conv1d parts fla fla_fixed_decay mmcv'
+step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes --backends $backends
+step mixers 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
+step inner 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers --part inner
+step models 100 "$python" $tools/throughput.py "${options[@]}" --resolutions $sides \
     --models {defocus_mamba,defocus_mamba2,defocus_retnet,defocus_vit,deit}_$model \
-    --resolutions $sides --batch-size $batches
+    --batch-size $batches
+if [ "$device" = cuda ]; then
+    options+=(--out "$out/compiled")
+    step compiled 100 "$python" $tools/throughput.py "${options[@]}" --compile only --resolutions 224 \
+        --models {defocus_mamba,deit}_base --batch-size 64
+fi
 echo "== all steps took $SECONDS s"
 exit $failed

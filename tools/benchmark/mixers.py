@@ -2,7 +2,9 @@
 
 Both have the same sizes and run forward and backward, with the gradients of input and weights, in
 one process where they take turns. `backend` is that of the released order's scan: on a GPU that of
-mamba_ssm, as in the released code. Writes OUT/mixers.csv.
+mamba_ssm, as in the released code. `--part inner` leaves out the projections into the mixer and out
+of it: what is between them, from the convolution to the gate. Writes OUT/mixers.csv, or
+OUT/mixers_inner.csv.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 BASE_AT_224 = Shape(4, 197, 1536, 16)
 OURS, COMPILED, RELEASED = MIXERS = ('ours', 'ours compiled', 'released order')
+WHOLE, INNER = PARTS = ('whole', 'inner')
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,6 +34,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_device()
     parser.add_argument('--dtype', choices=AUTOCAST_DTYPES, default='float32', help='of autocast')
     parser.add_argument('--mixers', nargs='+', choices=MIXERS, default=[OURS, RELEASED])
+    parser.add_argument('--part', choices=PARTS, default=PARTS[0], help='default: %(default)s')
     parser.add_argument('--backend', help='of the scan in the released order')
     parser.add_shapes(BASE_AT_224)
 
@@ -55,22 +59,31 @@ def make_mixer(name: str, shape: Shape, args: argparse.Namespace) -> nn.Module:
     torch.manual_seed(0)
     if name == RELEASED:
         return ReleasedOrderMixer(args.backend, **sizes).to(args.device)
-    mixer = MambaMixer(**sizes).to(args.device)
-    return torch.compile(mixer) if name == COMPILED else mixer
+    return MambaMixer(**sizes).to(args.device)
 
 
 def prepare(name: str, shape: Shape, args: argparse.Namespace) -> Callable[[], dict[str, float]]:
     """Returns a function that runs a mixer forward and backward and returns the seconds."""
-    module = make_mixer(name, shape, args)
-    tokens = torch.randn(shape.batch, shape.length, shape.channels // 2, device=args.device)
-    precision = autocast(args.device, DTYPES[args.dtype])
+    mixer = make_mixer(name, shape, args)
+    dtype, inner = DTYPES[args.dtype], args.part == INNER
+    into, out = (2 * shape.channels, shape.channels) if inner else (shape.channels // 2,) * 2
+    tokens = torch.randn(shape.batch, shape.length, into, device=args.device)
+    if inner:  # what the projection into the mixer returns
+        tokens = tokens.to(dtype)
+    gradient = torch.ones(shape.batch, shape.length, out, device=args.device)
+
+    def mix(tokens: Tensor) -> Tensor:
+        return mixer.scan(*tokens.chunk(2, dim=-1)) if inner else mixer(tokens)
+
+    function = torch.compile(mix) if name == COMPILED else mix
+    precision = autocast(args.device, dtype)
 
     def run() -> Tensor:
         with precision:
-            return module(tokens).float()
+            return function(tokens).float()
 
-    inputs = [tokens.requires_grad_(), *module.parameters()]
-    return partial(forward_backward, run, inputs, [torch.ones_like(tokens)], args.device)
+    inputs = [tokens.requires_grad_(), *mixer.parameters()]
+    return partial(forward_backward, run, inputs, [gradient], args.device)
 
 
 def peak_memory(args: argparse.Namespace) -> int:
@@ -93,6 +106,7 @@ def measure(shape: Shape, args: argparse.Namespace, progress: Progress) -> list[
     def peak_alone(name: str) -> int | None:
         what = ('--mixers', name, '--shape', show_shape(shape), '--dtype', args.dtype)
         options = ('--peak-memory', '--threads', args.threads, '--backend', args.backend)
+        options += ('--part', args.part)
         return peak_memory_alone(__file__, (*what, *options))
 
     builds = {name: partial(prepare, name, shape, args) for name in args.mixers}
@@ -116,11 +130,14 @@ def main(args: argparse.Namespace) -> None:
     """Measures, shows and saves."""
     console = make_console()
     settle(args)
-    about = environment(args.threads, args.device, dtype=args.dtype, backend=args.backend)
+    about = environment(
+        args.threads, args.device, dtype=args.dtype, backend=args.backend, part=args.part
+    )
     if args.peak_memory:
         print(peak_memory(args))
         return
-    path, rows = args.out / 'mixers.csv', []
+    path = args.out / ('mixers_inner.csv' if args.part == INNER else 'mixers.csv')
+    rows: list[Row] = []
     with Progress(console=console, transient=True) as progress:
         for shape in args.shape:
             rows += measure(shape, args, progress)

@@ -10,6 +10,7 @@ from ..numerics import empty_contiguous, wide_dtype
 from ..triton_support import cdiv
 
 TILE = {'BLOCK_T': 64, 'BLOCK_D': 32}  # tokens and channels of a program
+BACKWARD_TILE = {'STEP': 8, 'BLOCK_T': 64, 'BLOCK_D': 256}
 
 
 def triton_causal_conv1d(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -44,61 +45,79 @@ def forward(
 def backward(
     x, taps, bias, dy, dx, sums,
     L, D, x_b, x_l, x_d, dy_b, dy_l, dy_d, dx_b, dx_l, dx_d,
-    K: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
+    K: tl.constexpr, STEP: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """Computes what is before the SiLU again, for the block's tokens and the K - 1 after them.
+    """Goes through the tokens of a block, STEP at a time, with a block of channels.
 
+    What is before the SiLU is computed again, for the K - 1 tokens after those of the step as well.
     sums `(B blocks of tokens, K + 1, D)` are partial gradients of the taps and, last, the bias.
     """
     wide = taps.dtype.element_ty
-    t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)[None, :]
+    first = tl.program_id(0) * BLOCK_T
+    d = tl.program_id(1) * BLOCK_D + tl.arange(0, BLOCK_D)
     b = tl.program_id(2).to(tl.int64)
+    in_d = d < D
     x += b * x_b + d * x_d
     dy += b * dy_b + d * dy_d
-    sums += (b * tl.num_programs(0) + tl.program_id(0)) * (K + 1) * D + d
-    dx_t = tl.zeros((BLOCK_T, BLOCK_D), wide)
-    for later in tl.static_range(K):
-        total = tl.zeros((BLOCK_T, BLOCK_D), wide) + tl.load(bias + d, d < D, 0)
-        for k in tl.static_range(K):
-            source = t + later - (K - 1) + k
-            inside = (source >= 0) & (source < L) & (d < D)
-            tap = tl.load(taps + k * D + d, d < D, 0)
-            total += tap * tl.load(x + source * x_l, inside, 0).to(wide)
-        dy_t = tl.load(dy + (t + later) * dy_l, (t + later < L) & (d < D), 0).to(wide)
-        sigmoid = tl.sigmoid(total)
-        dtotal = dy_t * sigmoid * (1 + total * (1 - sigmoid))
-        dx_t += dtotal * tl.load(taps + (K - 1 - later) * D + d, d < D, 0)
-        if later == 0:
+    dx += b * dx_b + d * dx_d
+    bias_d = tl.load(bias + d, in_d, 0)
+    taps_d = ()
+    totals = ()
+    for k in tl.static_range(K + 1):
+        taps_d += (tl.load(taps + k * D + d, in_d & (k < K), 0),)
+        totals += (tl.zeros((BLOCK_D,), wide),)
+    for start in range(first, tl.minimum(first + BLOCK_T, L), STEP):
+        inputs = ()
+        for i in tl.static_range(STEP + 2 * (K - 1)):
+            t = start - (K - 1) + i
+            inputs += (tl.load(x + t * x_l, (t >= 0) & (t < L) & in_d, 0).to(wide),)
+        gradients = ()
+        for i in tl.static_range(STEP + K - 1):
+            total = bias_d
             for k in tl.static_range(K):
-                source = t - (K - 1) + k
-                inside = (source >= 0) & (source < L) & (d < D)
-                x_t = tl.load(x + source * x_l, inside, 0).to(wide)
-                tl.store(sums + k * D, tl.sum(dtotal * x_t, 0, keep_dims=True), d < D)
-            tl.store(sums + K * D, tl.sum(dtotal, 0, keep_dims=True), d < D)
-    tl.store(dx + b * dx_b + t * dx_l + d * dx_d, dx_t, (t < L) & (d < D))
+                total += taps_d[k] * inputs[i + k]
+            dy_t = tl.load(dy + (start + i) * dy_l, (start + i < L) & in_d, 0).to(wide)
+            sigmoid = tl.sigmoid(total)
+            gradients += (dy_t * sigmoid * (1 + total * (1 - sigmoid)),)
+        for i in tl.static_range(STEP):
+            dx_t = tl.zeros((BLOCK_D,), wide)
+            for later in tl.static_range(K):
+                dx_t += gradients[i + later] * taps_d[K - 1 - later]
+            tl.store(dx + (start + i) * dx_l, dx_t, (start + i < L) & in_d)
+        added = ()
+        for k in tl.static_range(K + 1):
+            total = totals[k]
+            for i in tl.static_range(STEP):
+                total += gradients[i] * inputs[i + k] if k < K else gradients[i]
+            added += (total,)
+        totals = added
+    sums += (b * tl.num_programs(0) + tl.program_id(0)) * (K + 1) * D + d
+    for k in tl.static_range(K + 1):
+        tl.store(sums + k * D, totals[k], in_d)
 
 
-def _grid(x: Tensor) -> tuple[int, int, int]:
+def _grid(x: Tensor, tile: dict[str, int]) -> tuple[int, int, int]:
     batch, length, channels = x.shape
-    return cdiv(length, TILE['BLOCK_T']), cdiv(channels, TILE['BLOCK_D']), batch
+    return cdiv(length, tile['BLOCK_T']), cdiv(channels, tile['BLOCK_D']), batch
 
 
 def _forward(x: Tensor, taps: Tensor, bias: Tensor) -> Tensor:
     y = empty_contiguous(x)
     strides = (s for tensor in (x, y) for s in tensor.stride())
     with torch.cuda.device_of(x):
-        forward[_grid(x)](x, taps, bias, y, *x.shape[1:], *strides, K=len(taps), **TILE)
+        forward[_grid(x, TILE)](x, taps, bias, y, *x.shape[1:], *strides, K=len(taps), **TILE)
     return y
 
 
 def _backward(x: Tensor, taps: Tensor, bias: Tensor, dy: Tensor) -> tuple[Tensor, ...]:
-    grid, width = _grid(x), len(taps)
+    grid, width = _grid(x, BACKWARD_TILE), len(taps)
     dx = empty_contiguous(x)
     sums = taps.new_empty(grid[0] * grid[2], width + 1, x.shape[2])
     strides = (s for tensor in (x, dy, dx) for s in tensor.stride())
     with torch.cuda.device_of(x):
-        backward[grid](x, taps, bias, dy, dx, sums, *x.shape[1:], *strides, K=width, **TILE)
+        backward[grid](
+            x, taps, bias, dy, dx, sums, *x.shape[1:], *strides, K=width, **BACKWARD_TILE
+        )
     dtaps, dbias = sums.sum(0).split([width, 1])
     return dx, dtaps.clone(), dbias.flatten()
 

@@ -20,9 +20,9 @@ from .triton_kernels import carry_states, scan, scan_backward, scan_from_zero
 
 CHUNK = triton_kernels.CHUNK.value
 LANES = 32  # channels of a program that scans: one a thread, with all its states
-TILE = 512  # states in a program of the backward: four a thread of WARPS
-WARPS = 4
+TILE = 256  # states in a program of the backward
 PROGRAMS = 1024  # of the backward, before the sequence is cut
+STEP = 4  # tokens that the forward loads at once
 MIN_SEGMENT = 64  # tokens
 
 
@@ -63,6 +63,7 @@ def _forward(
             *(length, channels, A.shape[1], segment, kept.shape[1]),
             *(s for x in (u, delta, A, B, C, starts, y) for s in x.stride()),
             KEEP_END=state is not None,
+            STEP=STEP,
             BLOCK_N=triton.next_power_of_2(A.shape[1]),
             BLOCK_D=LANES,
             num_warps=1,
@@ -88,7 +89,7 @@ def _backward(
     width, block = _tile(states)
     blocks = cdiv(channels, block)
     du, ddelta = empty_by_token(u), empty_by_token(delta)
-    ends = kept.new_zeros(batch, segments, states, channels).mT
+    ends = kept.new_zeros(batch, segments, channels, states)
     if state is not None and dfinal is not None:  # what is compiled gives zeros for no gradient
         ends[:, -1] = dfinal
     if dy is None:
@@ -105,7 +106,7 @@ def _backward(
             KEEP_END=state is not None,
             BLOCK_D=block,
             BLOCK_N=width,
-            num_warps=WARPS,
+            num_warps=1,
         )
     dA, dB, dC = (partial.sum(0).to(x.dtype) for partial, x in ((dA, A), (dB, B), (dC, C)))
     dstate = u.new_empty(0) if state is None else empty_by_token(state).copy_(ends[:, 0])
@@ -140,6 +141,7 @@ def _carried(
         *(x.shape[2], channels, state, segment),
         *(s for tensor in (x, weight, delta, A, ends) for s in tensor.stride()),
         REVERSE=reverse,
+        STEP=STEP,
         BLOCK_N=width,
         BLOCK_D=LANES,
         num_warps=1,

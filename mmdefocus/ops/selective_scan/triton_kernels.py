@@ -20,7 +20,7 @@ def scan_from_zero(
     L, D, N, segment,
     x_b, x_d, x_l, weight_b, weight_n, weight_l, delta_b, delta_d, delta_l, A_d, A_n,
     ends_b, ends_s, ends_d, ends_n,
-    REVERSE: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+    REVERSE: tl.constexpr, STEP: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Scans each segment from 0: `h = a h + delta x weight`, or in reverse `h = a (h + x weight)`.
 
@@ -39,17 +39,21 @@ def scan_from_zero(
     total = tl.zeros((1, BLOCK_D), wide)
     first = s * segment
     stop = tl.minimum(first + segment, L)
-    for done in range(0, stop - first, CHUNK):
-        for i in tl.static_range(CHUNK):
-            t = stop - 1 - done - i if REVERSE else first + done + i
-            in_t = (t >= first) & (t < stop)
-            x_t = tl.load(x + t * x_l, in_t & (d < D), 0).to(wide)
-            weight_t = tl.load(weight + t * weight_l, in_t & (n < N), 0).to(wide)
-            delta_t = tl.load(delta + t * delta_l, in_t & (d < D), 0).to(wide)
+    steps_of_segment = tl.cdiv(stop - first, STEP)
+    for done in range(steps_of_segment):
+        start = first + (steps_of_segment - 1 - done if REVERSE else done) * STEP
+        x_s = load_tokens(x, x_l, start, stop, d < D, STEP)
+        weight_s = load_tokens(weight, weight_l, start, stop, n < N, STEP)
+        delta_s = load_tokens(delta, delta_l, start, stop, d < D, STEP)
+        for i in tl.static_range(STEP):
             if REVERSE:
-                h = tl.exp2(delta_t * rates) * (h + x_t * weight_t)
+                delta_t = delta_s[STEP - 1 - i].to(wide)
+                h += x_s[STEP - 1 - i].to(wide) * weight_s[STEP - 1 - i].to(wide)
+                h *= tl.exp2(delta_t * rates)
             else:
-                h = tl.exp2(delta_t * rates) * h + delta_t * x_t * weight_t
+                delta_t = delta_s[i].to(wide)
+                h *= tl.exp2(delta_t * rates)
+                h += delta_t * x_s[i].to(wide) * weight_s[i].to(wide)
             total += delta_t
     place = b * ends_b + s * ends_s + d * ends_d + n * ends_n
     tl.store(ends + place, h, (d < D) & (n < N))
@@ -90,7 +94,7 @@ def scan(
     L, D, N, segment, chunks,
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     starts_b, starts_s, starts_d, starts_n, y_b, y_d, y_l,
-    KEEP_END: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+    KEEP_END: tl.constexpr, STEP: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Scans each segment from its state in `starts`; keeps the state before each chunk.
 
@@ -110,17 +114,19 @@ def scan(
     y += b * y_b + d * y_d
     starts += b * starts_b + s * starts_s + d * starts_d + n * starts_n
     h = tl.load(starts, inside, 0)
-    for start in range(s * segment, tl.minimum((s + 1) * segment, L), CHUNK):
-        tl.store(kept + (b * chunks + start // CHUNK) * D * N + d * N + n, h, inside)
-        for i in tl.static_range(CHUNK):
-            t = start + i
-            u_t = tl.load(u + t * u_l, (t < L) & (d < D), 0).to(wide)
-            delta_t = tl.load(delta + t * delta_l, (t < L) & (d < D), 0).to(wide)
-            B_t = tl.load(B + t * B_l, (t < L) & (n < N), 0).to(wide)
-            C_t = tl.load(C + t * C_l, (t < L) & (n < N), 0).to(wide)
-            h = tl.exp2(delta_t * rates) * h + delta_t * u_t * B_t
-            y_t = tl.sum(h * C_t, 0, keep_dims=True)
-            tl.store(y + t * y_l, y_t, (t < L) & (d < D))
+    for start in range(s * segment, tl.minimum((s + 1) * segment, L), STEP):
+        chunk = start // CHUNK
+        if start == chunk * CHUNK:
+            tl.store(kept + (b * chunks + chunk) * D * N + d * N + n, h, inside)
+        u_s = load_tokens(u, u_l, start, L, d < D, STEP)
+        delta_s = load_tokens(delta, delta_l, start, L, d < D, STEP)
+        B_s = load_tokens(B, B_l, start, L, n < N, STEP)
+        C_s = load_tokens(C, C_l, start, L, n < N, STEP)
+        states = states_of(h, rates, u_s, delta_s, B_s, STEP)
+        for i in tl.static_range(STEP):
+            y_t = tl.sum(states[i + 1] * C_s[i].to(wide), 0, keep_dims=True)
+            tl.store(y + (start + i) * y_l, y_t, (start + i < L) & (d < D))
+        h = states[STEP]
     if KEEP_END:
         tl.store(starts, h, inside)
 
@@ -136,9 +142,10 @@ def scan_backward(
 ):  # fmt: skip
     """Goes back through each segment from the gradient in `ends`, half a chunk at a time.
 
-    The states in a half are computed again from the kept one and held in registers. Writes partial
-    sums, dA `(B S, D, N)` of a segment, dB and dC `(blocks of D, B, L, N)` of a block. To keep the
-    end, the gradient before the segment takes the place of the one after it.
+    The states in a half are computed again from the kept one and held in registers. All that a half
+    needs is loaded before anything is stored: a load waits for the stores before it. Writes partial
+    sums, dA `(B S, D, N)` of a segment, dB and dC `(programs of D, B, L, N)`. To keep the end, the
+    gradient before the segment takes the place of the one after it.
     """
     wide = kept.dtype.element_ty
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)[:, None]
@@ -155,8 +162,9 @@ def scan_backward(
     dy += b * dy_b + d * dy_d
     du += b * du_b + d * du_d
     ddelta += b * ddelta_b + d * ddelta_d
-    dB += (tl.program_id(0) * tl.num_programs(2) + b) * L * N + n
-    dC += (tl.program_id(0) * tl.num_programs(2) + b) * L * N + n
+    sums = (tl.program_id(0) * tl.num_programs(2) + b) * L * N + tl.arange(0, BLOCK_N)[:, None]
+    dB += sums
+    dC += sums
     kept += b * chunks * D * N + d * N + n
     ends += b * ends_b + s * ends_s + d * ends_d + n * ends_n
     carry = tl.load(ends, in_d & in_n, 0)
@@ -165,42 +173,68 @@ def scan_backward(
     stop_half = tl.cdiv(tl.minimum((s + 1) * segment, L), HALF)
     for done in range(stop_half - first_half):
         start = (stop_half - 1 - done) * HALF
-        chunk = start // CHUNK
-        h = tl.load(kept + chunk.to(tl.int64) * D * N, in_d & in_n, 0)
-        for t in range(chunk * CHUNK, start):
-            u_t = tl.load(u + t * u_l, in_d, 0).to(wide)
-            delta_t = tl.load(delta + t * delta_l, in_d, 0).to(wide)
-            B_t = tl.load(B + t * B_l, in_n, 0).to(wide)
-            h = tl.exp2(delta_t * rates) * h + delta_t * u_t * B_t
-        before = ()
-        for i in tl.static_range(HALF):
-            t = start + i
-            before += (h,)  # type: ignore[assignment]  # it grows as the loop is unrolled
-            u_t = tl.load(u + t * u_l, in_d & (t < L), 0).to(wide)
-            delta_t = tl.load(delta + t * delta_l, in_d & (t < L), 0).to(wide)
-            dy_t = tl.load(dy + t * dy_l, in_d & (t < L), 0).to(wide)
-            B_t = tl.load(B + t * B_l, in_n & (t < L), 0).to(wide)
-            h = tl.exp2(delta_t * rates) * h + delta_t * u_t * B_t
-            dC_t = tl.sum(dy_t * h, 0, keep_dims=True)
-            tl.store(dC + t * N, dC_t, in_n & (t < L))
-        for i in tl.static_range(HALF):
-            t = start + HALF - 1 - i
-            u_t = tl.load(u + t * u_l, in_d & (t < L), 0).to(wide)
-            delta_t = tl.load(delta + t * delta_l, in_d & (t < L), 0).to(wide)
-            dy_t = tl.load(dy + t * dy_l, in_d & (t < L), 0).to(wide)
-            B_t = tl.load(B + t * B_l, in_n & (t < L), 0).to(wide)
-            C_t = tl.load(C + t * C_l, in_n & (t < L), 0).to(wide)
-            g = carry + dy_t * C_t
+        h = tl.load(kept + (start // CHUNK).to(tl.int64) * D * N, in_d & in_n, 0)
+        if start % CHUNK:
+            h = states_of(
+                h, rates,
+                load_tokens(u, u_l, start - HALF, L, in_d, HALF),
+                load_tokens(delta, delta_l, start - HALF, L, in_d, HALF),
+                load_tokens(B, B_l, start - HALF, L, in_n, HALF), HALF,
+            )[HALF]  # fmt: skip
+        u_h = load_tokens(u, u_l, start, L, in_d, HALF)
+        delta_h = load_tokens(delta, delta_l, start, L, in_d, HALF)
+        dy_h = load_tokens(dy, dy_l, start, L, in_d, HALF)
+        B_h = load_tokens(B, B_l, start, L, in_n, HALF)
+        C_h = load_tokens(C, C_l, start, L, in_n, HALF)
+        states = states_of(h, rates, u_h, delta_h, B_h, HALF)
+        du_h, ddelta_h, dB_h, dC_h = (), (), (), ()
+        for i in tl.static_range(HALF - 1, -1, -1):
+            u_t, delta_t, dy_t = u_h[i].to(wide), delta_h[i].to(wide), dy_h[i].to(wide)
+            g = carry + dy_t * C_h[i].to(wide)
             carry = tl.exp2(delta_t * rates) * g
-            dexponent = carry * before[HALF - 1 - i]
-            dinput = tl.sum(g * B_t, 1, keep_dims=True)
+            dexponent = carry * states[i]
+            dinput = tl.sum(g * B_h[i].to(wide), 1, keep_dims=True)
             dstep = tl.sum(dexponent * rates, 1, keep_dims=True) * LN_2
-            dB_t = tl.sum(g * (delta_t * u_t), 0, keep_dims=True)
-            tl.store(du + t * du_l, delta_t * dinput, in_d & (t < L))
-            tl.store(ddelta + t * ddelta_l, u_t * dinput + dstep, in_d & (t < L))
-            tl.store(dB + t * N, dB_t, in_n & (t < L))
+            du_h = (delta_t * dinput,) + du_h  # noqa: RUF005  # Triton has no starred tuples
+            ddelta_h = (u_t * dinput + dstep,) + ddelta_h  # noqa: RUF005
+            dB_h = (tl.sum(g * (delta_t * u_t), 0),) + dB_h  # noqa: RUF005
+            dC_h = (tl.sum(dy_t * states[i + 1], 0),) + dC_h  # noqa: RUF005
             sum_dA += delta_t * dexponent
+        t = start + tl.arange(0, HALF)[None, :]
+        there = (tl.arange(0, BLOCK_N)[:, None] < N) & (t < L)
+        tl.store(du + t * du_l, joined(du_h, (BLOCK_D, HALF)), in_d & (t < L))
+        tl.store(ddelta + t * ddelta_l, joined(ddelta_h, (BLOCK_D, HALF)), in_d & (t < L))
+        tl.store(dB + t * N, joined(dB_h, (BLOCK_N, HALF)), there)
+        tl.store(dC + t * N, joined(dC_h, (BLOCK_N, HALF)), there)
     place = (b * tl.num_programs(1) + s) * D * N + d * N + n
     tl.store(dA + place, sum_dA, in_d & in_n)
     if KEEP_END:
         tl.store(ends, carry, in_d & in_n)
+
+
+@triton.jit
+def load_tokens(x, x_l, start, L, inside, TOKENS: tl.constexpr):
+    """Loads tokens from `start` on, as a tuple."""
+    tokens = ()
+    for i in tl.static_range(TOKENS):
+        tokens += (tl.load(x + (start + i) * x_l, inside & (start + i < L), 0),)
+    return tokens
+
+
+@triton.jit
+def states_of(h, rates, u, delta, B, TOKENS: tl.constexpr):
+    """Returns the states before, between and after tokens, as a tuple."""
+    states = (h,)
+    for i in tl.static_range(TOKENS):
+        delta_t = delta[i].to(h.dtype)
+        h = tl.exp2(delta_t * rates) * h + delta_t * u[i].to(h.dtype) * B[i].to(h.dtype)
+        states += (h,)
+    return states
+
+
+@triton.jit
+def joined(x, shape: tl.constexpr):
+    """Joins what there is of each of HALF tokens, along a last axis."""
+    even = tl.join(tl.join(x[0], x[4]), tl.join(x[2], x[6]))
+    odd = tl.join(tl.join(x[1], x[5]), tl.join(x[3], x[7]))
+    return tl.reshape(tl.join(even, odd), shape)

@@ -11,8 +11,9 @@ from mmdefocus.ops import selective_scan
 class ReleasedOrderMixer(MambaMixer):
     """As `MambaMixer`, with eager operations around a scan in `(B, D, L)`, its epilogue in float32.
 
-    The order of operations is what is measured, so the forward is written out. `MambaMixer.prepare`
-    leaves the bias of the time steps to the scan, which the released code adds in `dt_proj`.
+    The order of operations is what is measured, so the scan and what is around it are written out.
+    `MambaMixer.prepare` leaves the bias of the time steps to the scan, which the released code adds
+    in `dt_proj`.
 
     Args:
         backend: The backend of the scan; the released code has that of mamba_ssm.
@@ -23,8 +24,8 @@ class ReleasedOrderMixer(MambaMixer):
         super().__init__(**sizes)
         self.backend = backend
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        u, z = self.in_proj(tokens).mT.chunk(2, dim=1)
+    def scan(self, u: Tensor, z: Tensor) -> Tensor:
+        u, z = u.mT, z.mT
         padded = F.pad(u, (self.conv1d.kernel_size[0] - 1, 0))
         u = F.silu(self.conv1d(padded))
         rank, state = self.time_step_rank, self.state_size
@@ -36,4 +37,4 @@ class ReleasedOrderMixer(MambaMixer):
         groups = y.float().unflatten(1, (-1, self.group_norm_size))
         scale = torch.rsqrt(groups.square().mean(2, keepdim=True) + 1e-6)
         y = (groups * scale).flatten(1, 2) + u.float() * self.D[:, None]
-        return self.out_proj((y * F.silu(z.float())).to(tokens.dtype).mT)
+        return (y * F.silu(z.float())).to(z.dtype).mT
