@@ -16,7 +16,9 @@ from mmdefocus.ops.triton_support import interpreted
 
 pytest.importorskip('triton')
 
-INTERPRETED_TESTS = 'triton and (equals or dtype or strides or extreme or nan_ or rules or formula)'
+INTERPRETED_TESTS = (
+    'triton and (equals or dtype or strides or extreme or nan_ or rules or formula or compiles)'
+)
 MODULES = (
     'bi_wkv',
     'selective_scan',
@@ -97,7 +99,7 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
     operator, arguments = {
         'scan': (
             ('selective_scan', 'selective_scan_triton'),
-            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3), None),
+            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3), None, None),
         ),
         'convolution': (
             ('causal_conv1d', 'causal_conv1d_triton'),

@@ -66,13 +66,16 @@ if compgen -G "$carried/fla_core-*.whl" >/dev/null; then
     step fla 60 "$python" -m pip install -q --no-deps "$carried"/{fla_core,flash_linear}*.whl
 fi
 peer=
-if [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null; then
+if "$python" -c 'import selective_scan_cuda' 2>/dev/null; then
+    echo "== mamba_ssm: there already"
+elif [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null; then
     # beside the tests, of which the times do not matter
     timeout 300 "$python" $tools/build_mamba_ssm.py "$carried"/mamba_ssm-*.tar.gz "$built" \
         >"$out/mamba_ssm.log" 2>&1 &
     peer=$!
 fi
-step tests 150 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider
+if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n auto); else workers=(); fi
+step tests 180 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider -vv "${workers[@]}"
 step correctness 120 "$python" $tools/correctness.py --device "$device" --shape $check \
     --runs $runs --out "$out"
 if [ -n "$peer" ]; then

@@ -39,9 +39,9 @@ def load(x, b, t, d, x_b, x_l, x_d, inside, wide: tl.constexpr):
 @triton.jit
 def forward(
     y, u, D, z, out,
-    eps, tokens, L, group_size,
+    tokens, L, group_size,
     y_b, y_l, y_d, u_b, u_l, u_d, z_b, z_l, z_d, out_b, out_l, out_d,
-    BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr,
+    EPS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr,
 ):  # fmt: skip
     """A group of channels of a block of tokens; the sums are in the dtype of `D`."""
     wide = D.dtype.element_ty
@@ -49,7 +49,7 @@ def forward(
     skip = tl.load(D + d, in_group, 0)
     y_t = load(y, b, t, d, y_b, y_l, y_d, inside, wide)
     u_t = load(u, b, t, d, u_b, u_l, u_d, inside, wide)
-    normed = y_t * tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)
+    normed = y_t * tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + EPS)
     z_t = load(z, b, t, d, z_b, z_l, z_d, inside, wide)
     result = (normed + u_t * skip) * (z_t * tl.sigmoid(z_t))
     tl.store(out + b * out_b + t * out_l + d * out_d, result, inside)
@@ -58,10 +58,10 @@ def forward(
 @triton.jit
 def backward(
     y, u, D, z, dout, dy, du, dz, dD,
-    eps, tokens, L, group_size,
+    tokens, L, group_size,
     y_b, y_l, y_d, u_b, u_l, u_d, z_b, z_l, z_d, dout_b, dout_l, dout_d,
     out_b, out_l, out_d,
-    BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr,
+    EPS: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_G: tl.constexpr,
 ):  # fmt: skip
     """As the forward; dy, du and dz share their strides, dD `(blocks of tokens, D)` is partial."""
     wide = D.dtype.element_ty
@@ -72,7 +72,7 @@ def backward(
     dout_t = load(dout, b, t, d, dout_b, dout_l, dout_d, inside, wide)
     skip = tl.load(D + d, in_group, 0)
 
-    scale = tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + eps)
+    scale = tl.rsqrt(tl.sum(y_t * y_t, 1, keep_dims=True) / group_size + EPS)
     normed = y_t * scale
     sigmoid = tl.sigmoid(z_t)
     dsum = dout_t * z_t * sigmoid
@@ -97,8 +97,9 @@ def _forward(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: f
     blocks, tile = _blocks(y, group_size)
     with torch.cuda.device_of(y):
         forward[blocks, y.shape[2] // group_size](
-            *(y, u, D, z, out, eps, y.shape[0] * y.shape[1], y.shape[1], group_size),
+            *(y, u, D, z, out, y.shape[0] * y.shape[1], y.shape[1], group_size),
             *(s for x in (y, u, z, out) for s in x.stride()),
+            EPS=eps,  # a number that is passed would be float32
             **tile,
         )
     return out
@@ -113,8 +114,9 @@ def _backward(
     with torch.cuda.device_of(y):
         backward[blocks, y.shape[2] // group_size](
             *(y, u, D, z, dout, dy, du, dz, dD),
-            *(eps, y.shape[0] * y.shape[1], y.shape[1], group_size),
+            *(y.shape[0] * y.shape[1], y.shape[1], group_size),
             *(s for x in (y, u, z, dout, dy) for s in x.stride()),
+            EPS=eps,  # a number that is passed would be float32
             **tile,
         )
     return dy, du, dD.sum(0), dz

@@ -8,9 +8,9 @@ from torch import Tensor
 from ..arguments import state_or_zeros
 from ..compiled import build
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, Outputs, Shape, on_cuda, register, run
+from ..operator import Backend, Operator, Outputs, Shape, register, run
 from ..selective_scan.mamba_ssm import why_not as why_not_mamba_ssm
-from ..triton_support import why_not as why_not_triton
+from ..triton_support import triton_backend
 from .arguments import GatedScan
 from .composed import composed_gated_selective_scan
 from .cpu import cpu_gated_selective_scan
@@ -136,9 +136,9 @@ def example(shape: Shape, dtype: torch.dtype) -> dict[str, object]:
     }
 
 
-def _parts(scan: str, norm: str = 'auto') -> partial[Outputs]:
-    """Returns the operator as its parts, by the names of their backends."""
-    return partial(composed_gated_selective_scan, scan=scan, norm=norm)
+def _parts(scan: str) -> partial[Outputs]:
+    """Returns the operator as its parts, with a backend of the scan."""
+    return partial(composed_gated_selective_scan, scan=scan)
 
 
 def _without_state(x: GatedScan) -> bool:
@@ -151,7 +151,7 @@ register(
         with_state=gated_selective_scan_with_state,
         backends={
             'cpu': Backend(cpu_gated_selective_scan, build.why_not),
-            'triton': Backend(_parts('triton', 'triton'), why_not_triton, suits=on_cuda),
+            'triton': triton_backend('gated_selective_scan'),
             'mamba_ssm': Backend(_parts('mamba_ssm'), why_not_mamba_ssm, suits=_without_state),
             'torch': Backend(_parts('torch')),
             'naive': Backend(naive_gated_selective_scan),

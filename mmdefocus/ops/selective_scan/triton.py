@@ -21,21 +21,35 @@ from .triton_kernels import carry_states, scan, scan_backward, scan_from_zero
 CHUNK = triton_kernels.CHUNK.value
 LANES = 32  # channels of a program that scans: one a thread, with all its states
 TILE = 256  # states in a program of the backward
-PROGRAMS = 1024  # of the backward, before the sequence is cut
+PROGRAMS = 4096  # of the backward, before the sequence is cut
 STEP = 4  # tokens that the forward loads at once
 MIN_SEGMENT = 64  # tokens
 
 
 def triton_selective_scan(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None = None,
+    bias: Tensor | None = None,
 ) -> Outputs:
-    """See `selective_scan`."""
-    y, final, _ = _scan(u, delta, A, B, C, state)
+    """See `selective_scan`; with a bias `(D,)` the time steps are `softplus(delta + bias)`."""
+    if bias is not None:
+        bias = bias.to(wide_dtype(u.dtype)).contiguous()
+    y, final, _ = _scan(u, delta, A, B, C, state, bias)
     return y if state is None else (y, final)
 
 
 def _outputs(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None,
+    bias: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     kept = u.new_empty(u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape, dtype=wide_dtype(u.dtype))
     final = u.new_empty(0) if state is None else empty_by_token(state)
@@ -43,7 +57,13 @@ def _outputs(
 
 
 def _forward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor | None,
+    bias: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Returns y, the final state and the states before the chunks, `(B, chunks, D, N)`.
 
@@ -51,18 +71,19 @@ def _forward(
     """
     batch, channels, length = u.shape
     segment, segments = _segments(u, A)
-    y, final, kept = _outputs(u, delta, A, B, C, state)
+    y, final, kept = _outputs(u, delta, A, B, C, state, bias)
     starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
     if state is not None:
         starts[:, 0] = state
     with torch.cuda.device_of(u):
         if segments > 1:
-            _carried(starts, u, B, delta, A, segment, reverse=False)
+            _carried(starts, u, B, delta, bias, A, segment, reverse=False)
         scan[cdiv(channels, LANES), segments, batch](
-            *(u, delta, A, B, C, starts, y, kept),
+            *(u, delta, bias, A, B, C, starts, y, kept),
             *(length, channels, A.shape[1], segment, kept.shape[1]),
             *(s for x in (u, delta, A, B, C, starts, y) for s in x.stride()),
             KEEP_END=state is not None,
+            SOFTPLUS=bias is not None,
             STEP=STEP,
             BLOCK_N=triton.next_power_of_2(A.shape[1]),
             BLOCK_D=LANES,
@@ -80,6 +101,7 @@ def _backward(
     B: Tensor,
     C: Tensor,
     state: Tensor | None,
+    bias: Tensor | None,
     kept: Tensor,
     dy: Tensor | None,
     dfinal: Tensor | None,
@@ -94,23 +116,26 @@ def _backward(
         ends[:, -1] = dfinal
     if dy is None:
         dy = torch.zeros_like(u)
+    dbias = kept.new_empty(batch * segments, channels)
     dA = kept.new_empty(batch * segments, channels, states)
     dB, dC = (kept.new_empty(blocks, batch, length, states) for _ in range(2))
     with torch.cuda.device_of(u):
         if segments > 1:
-            _carried(ends, dy, C, delta, A, segment, reverse=True)
+            _carried(ends, dy, C, delta, bias, A, segment, reverse=True)
         scan_backward[blocks, segments, batch](
-            *(u, delta, A, B, C, dy, kept, ends, du, ddelta, dA, dB, dC),
+            *(u, delta, bias, A, B, C, dy, kept, ends, du, ddelta, dbias, dA, dB, dC),
             *(length, channels, states, segment, kept.shape[1]),
             *(s for x in (u, delta, A, B, C, dy, ends, du, ddelta) for s in x.stride()),
             KEEP_END=state is not None,
+            SOFTPLUS=bias is not None,
             BLOCK_D=block,
             BLOCK_N=width,
             num_warps=1,
         )
     dA, dB, dC = (partial.sum(0).to(x.dtype) for partial, x in ((dA, A), (dB, B), (dC, C)))
     dstate = u.new_empty(0) if state is None else empty_by_token(state).copy_(ends[:, 0])
-    return du, ddelta, dA, dB.mT, dC.mT, dstate
+    dbias = u.new_empty(0) if bias is None else dbias.sum(0)
+    return du, ddelta, dA, dB.mT, dC.mT, dstate, dbias
 
 
 _scan = custom_operator(
@@ -119,7 +144,14 @@ _scan = custom_operator(
 
 
 def _carried(
-    states: Tensor, x: Tensor, weight: Tensor, delta: Tensor, A: Tensor, segment: int, reverse: bool
+    states: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    delta: Tensor,
+    bias: Tensor | None,
+    A: Tensor,
+    segment: int,
+    reverse: bool,
 ) -> None:
     """Fills in the state before each segment or, in reverse, the gradient after it.
 
@@ -127,7 +159,8 @@ def _carried(
         states: `(B, S, D, N)`, the result; holds the first one carried already.
         x: u, or in reverse the gradient of y.
         weight: B, or in reverse C.
-        delta: Time steps, `(B, D, L)`.
+        delta: Time steps, `(B, D, L)`, before their softplus if there is a bias.
+        bias: Added to them, `(D,)`, or None.
         A: Decay rates, `(D, N)`.
         segment: Tokens in a segment.
         reverse: Whether gradients are carried, from the last token to the first.
@@ -137,10 +170,11 @@ def _carried(
     steps = states.new_empty(batch, segments, channels)
     width = triton.next_power_of_2(state)
     scan_from_zero[cdiv(channels, LANES), segments, batch](
-        *(x, weight, delta, A, ends, steps),
+        *(x, weight, delta, bias, A, ends, steps),
         *(x.shape[2], channels, state, segment),
         *(s for tensor in (x, weight, delta, A, ends) for s in tensor.stride()),
         REVERSE=reverse,
+        SOFTPLUS=bias is not None,
         STEP=STEP,
         BLOCK_N=width,
         BLOCK_D=LANES,

@@ -3,6 +3,8 @@
 Two layouts of a program's states: `(N, D)` puts a channel in each thread, so that sums over the
 states need no other thread; `(D, N)` spreads both over a warp, so that sums over channels are short
 too. Where tokens, channels or states end, zeros are read: they change neither state nor sums.
+
+With SOFTPLUS the time steps are `softplus(delta + bias)`, else they are delta.
 """
 
 import triton
@@ -12,19 +14,36 @@ CHUNK = tl.constexpr(16)  # tokens between two kept states
 HALF = tl.constexpr(8)  # tokens whose states the backward holds at once
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
+# log(1 + x) / x from 0 to 1, highest power first: the polynomial that equals it at the zeros of T_10
+TERMS = tl.constexpr(10)
+LOG1P = tl.constexpr(
+    (
+        -0.0031760570527694654,
+        0.01954252743780671,
+        -0.056373613209643736,
+        0.10543623839523661,
+        -0.15269667104466478,
+        0.19663274269437397,
+        -0.2495161626572586,
+        0.33329710499262943,
+        -0.49999892648080163,
+        0.9999999946562934,
+    )
+)
 
 
 @triton.jit
 def scan_from_zero(
-    x, weight, delta, A, ends, steps,
+    x, weight, delta, bias, A, ends, steps,
     L, D, N, segment,
     x_b, x_d, x_l, weight_b, weight_n, weight_l, delta_b, delta_d, delta_l, A_d, A_n,
     ends_b, ends_s, ends_d, ends_n,
-    REVERSE: tl.constexpr, STEP: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+    REVERSE: tl.constexpr, SOFTPLUS: tl.constexpr, STEP: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Scans each segment from 0: `h = a h + delta x weight`, or in reverse `h = a (h + x weight)`.
 
-    Writes the last states, ends `(B, S, D, N)`, and the sums of delta, steps `(B, S, D)`.
+    Writes the last states, ends `(B, S, D, N)`, and the sums of time steps, steps `(B, S, D)`.
     """
     wide = ends.dtype.element_ty
     n = tl.arange(0, BLOCK_N)[:, None]
@@ -35,6 +54,7 @@ def scan_from_zero(
     x += b * x_b + d * x_d
     weight += b * weight_b + n * weight_n
     delta += b * delta_b + d * delta_d
+    bias_d = load_bias(bias, d, D, wide, SOFTPLUS)
     h = tl.zeros((BLOCK_N, BLOCK_D), wide)
     total = tl.zeros((1, BLOCK_D), wide)
     first = s * segment
@@ -44,14 +64,15 @@ def scan_from_zero(
         start = first + (steps_of_segment - 1 - done if REVERSE else done) * STEP
         x_s = load_tokens(x, x_l, start, stop, d < D, STEP)
         weight_s = load_tokens(weight, weight_l, start, stop, n < N, STEP)
-        delta_s = load_tokens(delta, delta_l, start, stop, d < D, STEP)
+        raw_s = load_tokens(delta, delta_l, start, stop, d < D, STEP, SOFTPLUS)
+        delta_s = time_steps(raw_s, bias_d, STEP, SOFTPLUS)
         for i in tl.static_range(STEP):
             if REVERSE:
-                delta_t = delta_s[STEP - 1 - i].to(wide)
+                delta_t = delta_s[STEP - 1 - i]
                 h += x_s[STEP - 1 - i].to(wide) * weight_s[STEP - 1 - i].to(wide)
                 h *= tl.exp2(delta_t * rates)
             else:
-                delta_t = delta_s[i].to(wide)
+                delta_t = delta_s[i]
                 h *= tl.exp2(delta_t * rates)
                 h += delta_t * x_s[i].to(wide) * weight_s[i].to(wide)
             total += delta_t
@@ -90,11 +111,12 @@ def carry_states(
 
 @triton.jit
 def scan(
-    u, delta, A, B, C, starts, y, kept,
+    u, delta, bias, A, B, C, starts, y, kept,
     L, D, N, segment, chunks,
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     starts_b, starts_s, starts_d, starts_n, y_b, y_d, y_l,
-    KEEP_END: tl.constexpr, STEP: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
+    KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr, STEP: tl.constexpr,
+    BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Scans each segment from its state in `starts`; keeps the state before each chunk.
 
@@ -109,6 +131,7 @@ def scan(
     rates = tl.load(A + d * A_d + n * A_n, inside, 0).to(wide) * LOG2_E
     u += b * u_b + d * u_d
     delta += b * delta_b + d * delta_d
+    bias_d = load_bias(bias, d, D, wide, SOFTPLUS)
     B += b * B_b + n * B_n
     C += b * C_b + n * C_n
     y += b * y_b + d * y_d
@@ -119,9 +142,10 @@ def scan(
         if start == chunk * CHUNK:
             tl.store(kept + (b * chunks + chunk) * D * N + d * N + n, h, inside)
         u_s = load_tokens(u, u_l, start, L, d < D, STEP)
-        delta_s = load_tokens(delta, delta_l, start, L, d < D, STEP)
+        raw_s = load_tokens(delta, delta_l, start, L, d < D, STEP, SOFTPLUS)
         B_s = load_tokens(B, B_l, start, L, n < N, STEP)
         C_s = load_tokens(C, C_l, start, L, n < N, STEP)
+        delta_s = time_steps(raw_s, bias_d, STEP, SOFTPLUS)
         states = states_of(h, rates, u_s, delta_s, B_s, STEP)
         for i in tl.static_range(STEP):
             y_t = tl.sum(states[i + 1] * C_s[i].to(wide), 0, keep_dims=True)
@@ -133,19 +157,20 @@ def scan(
 
 @triton.jit
 def scan_backward(
-    u, delta, A, B, C, dy, kept, ends, du, ddelta, dA, dB, dC,
+    u, delta, bias, A, B, C, dy, kept, ends, du, ddelta, dbias, dA, dB, dC,
     L, D, N, segment, chunks,
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     dy_b, dy_d, dy_l, ends_b, ends_s, ends_d, ends_n,
     du_b, du_d, du_l, ddelta_b, ddelta_d, ddelta_l,
-    KEEP_END: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Goes back through each segment from the gradient in `ends`, half a chunk at a time.
 
     The states in a half are computed again from the kept one and held in registers. All that a half
-    needs is loaded before anything is stored: a load waits for the stores before it. Writes partial
-    sums, dA `(B S, D, N)` of a segment, dB and dC `(programs of D, B, L, N)`. To keep the end, the
-    gradient before the segment takes the place of the one after it.
+    needs is loaded before anything is stored: a load waits for the stores before it. Writes sums
+    over a segment, dbias `(B S, D)` and dA `(B S, D, N)`, and over a block of channels, dB and dC
+    `(blocks, B, L, N)`. To keep the end, the gradient before the segment takes the place of the one
+    after it.
     """
     wide = kept.dtype.element_ty
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)[:, None]
@@ -157,6 +182,7 @@ def scan_backward(
     rates = tl.load(A + d * A_d + n * A_n, in_d & in_n, 0).to(wide) * LOG2_E
     u += b * u_b + d * u_d
     delta += b * delta_b + d * delta_d
+    bias_d = load_bias(bias, d, D, wide, SOFTPLUS)
     B += b * B_b + n * B_n
     C += b * C_b + n * C_n
     dy += b * dy_b + d * dy_d
@@ -169,6 +195,7 @@ def scan_backward(
     ends += b * ends_b + s * ends_s + d * ends_d + n * ends_n
     carry = tl.load(ends, in_d & in_n, 0)
     sum_dA = tl.zeros((BLOCK_D, BLOCK_N), wide)
+    sum_dbias = tl.zeros((BLOCK_D, 1), wide)
     first_half = s * (segment // HALF)
     stop_half = tl.cdiv(tl.minimum((s + 1) * segment, L), HALF)
     for done in range(stop_half - first_half):
@@ -178,25 +205,33 @@ def scan_backward(
             h = states_of(
                 h, rates,
                 load_tokens(u, u_l, start - HALF, L, in_d, HALF),
-                load_tokens(delta, delta_l, start - HALF, L, in_d, HALF),
+                time_steps(
+                    load_tokens(delta, delta_l, start - HALF, L, in_d, HALF, SOFTPLUS),
+                    bias_d, HALF, SOFTPLUS,
+                ),
                 load_tokens(B, B_l, start - HALF, L, in_n, HALF), HALF,
             )[HALF]  # fmt: skip
         u_h = load_tokens(u, u_l, start, L, in_d, HALF)
-        delta_h = load_tokens(delta, delta_l, start, L, in_d, HALF)
+        raw_h = load_tokens(delta, delta_l, start, L, in_d, HALF, SOFTPLUS)
         dy_h = load_tokens(dy, dy_l, start, L, in_d, HALF)
         B_h = load_tokens(B, B_l, start, L, in_n, HALF)
         C_h = load_tokens(C, C_l, start, L, in_n, HALF)
+        delta_h = time_steps(raw_h, bias_d, HALF, SOFTPLUS)
         states = states_of(h, rates, u_h, delta_h, B_h, HALF)
         du_h, ddelta_h, dB_h, dC_h = (), (), (), ()
         for i in tl.static_range(HALF - 1, -1, -1):
-            u_t, delta_t, dy_t = u_h[i].to(wide), delta_h[i].to(wide), dy_h[i].to(wide)
+            u_t, delta_t, dy_t = u_h[i].to(wide), delta_h[i], dy_h[i].to(wide)
             g = carry + dy_t * C_h[i].to(wide)
             carry = tl.exp2(delta_t * rates) * g
             dexponent = carry * states[i]
             dinput = tl.sum(g * B_h[i].to(wide), 1, keep_dims=True)
             dstep = tl.sum(dexponent * rates, 1, keep_dims=True) * LN_2
             du_h = (delta_t * dinput,) + du_h  # noqa: RUF005  # Triton has no starred tuples
-            ddelta_h = (u_t * dinput + dstep,) + ddelta_h  # noqa: RUF005
+            ddelta_t = u_t * dinput + dstep
+            if SOFTPLUS:
+                ddelta_t *= tl.sigmoid(raw_h[i].to(wide) + bias_d)
+                sum_dbias += ddelta_t
+            ddelta_h = (ddelta_t,) + ddelta_h  # noqa: RUF005
             dB_h = (tl.sum(g * (delta_t * u_t), 0),) + dB_h  # noqa: RUF005
             dC_h = (tl.sum(dy_t * states[i + 1], 0),) + dC_h  # noqa: RUF005
             sum_dA += delta_t * dexponent
@@ -206,19 +241,58 @@ def scan_backward(
         tl.store(ddelta + t * ddelta_l, joined(ddelta_h, (BLOCK_D, HALF)), in_d & (t < L))
         tl.store(dB + t * N, joined(dB_h, (BLOCK_N, HALF)), there)
         tl.store(dC + t * N, joined(dC_h, (BLOCK_N, HALF)), there)
-    place = (b * tl.num_programs(1) + s) * D * N + d * N + n
-    tl.store(dA + place, sum_dA, in_d & in_n)
+    row = (b * tl.num_programs(1) + s) * D + d
+    tl.store(dA + row * N + n, sum_dA, in_d & in_n)
+    if SOFTPLUS:
+        tl.store(dbias + row, sum_dbias, in_d)
     if KEEP_END:
         tl.store(ends, carry, in_d & in_n)
 
 
 @triton.jit
-def load_tokens(x, x_l, start, L, inside, TOKENS: tl.constexpr):
-    """Loads tokens from `start` on, as a tuple."""
+def load_tokens(x, x_l, start, L, inside, TOKENS: tl.constexpr, SOFTPLUS: tl.constexpr = False):
+    """Loads tokens from `start` on, as a tuple; where there are none, what becomes 0."""
+    nothing: tl.constexpr = float('-inf') if SOFTPLUS else 0
     tokens = ()
     for i in tl.static_range(TOKENS):
-        tokens += (tl.load(x + (start + i) * x_l, inside & (start + i < L), 0),)
+        tokens += (tl.load(x + (start + i) * x_l, inside & (start + i < L), nothing),)
     return tokens
+
+
+@triton.jit
+def load_bias(bias, d, D, wide: tl.constexpr, SOFTPLUS: tl.constexpr):
+    """Loads the bias of channels, if there is one."""
+    return tl.load(bias + d, d < D, 0).to(wide) if SOFTPLUS else tl.zeros((1, 1), wide)
+
+
+@triton.jit
+def time_steps(raw, bias, TOKENS: tl.constexpr, SOFTPLUS: tl.constexpr):
+    """Returns the time steps of tokens, as a tuple, in the dtype of the bias."""
+    steps = ()
+    for i in tl.static_range(TOKENS):
+        x = raw[i].to(bias.dtype)
+        steps += (softplus(x + bias) if SOFTPLUS else x,)
+    return steps
+
+
+@triton.jit
+def softplus(x):
+    """Computes `max(x, 0) + log1p(exp(-|x|))`, as accurate for small results as for large ones."""
+    return tl.maximum(x, 0) + log1p(tl.exp(-tl.abs(x)))
+
+
+@triton.jit
+def log1p(x):
+    """Computes `log(1 + x)` for x from 0 to 1; for float32, to within 1.4e-7 of the result."""
+    if x.dtype == tl.float64:
+        y = 1 + x
+        rounded = tl.where(y == 1, 1, y - 1)  # x as it is in y
+        return tl.where(y == 1, x, tl.log(y) * (x / rounded))
+    else:
+        ratio = tl.zeros_like(x)
+        for i in tl.static_range(TERMS):
+            ratio = ratio * x + LOG1P[i]
+        return ratio * x
 
 
 @triton.jit
@@ -226,8 +300,7 @@ def states_of(h, rates, u, delta, B, TOKENS: tl.constexpr):
     """Returns the states before, between and after tokens, as a tuple."""
     states = (h,)
     for i in tl.static_range(TOKENS):
-        delta_t = delta[i].to(h.dtype)
-        h = tl.exp2(delta_t * rates) * h + delta_t * u[i].to(h.dtype) * B[i].to(h.dtype)
+        h = tl.exp2(delta[i] * rates) * h + delta[i] * u[i].to(h.dtype) * B[i].to(h.dtype)
         states += (h,)
     return states
 
