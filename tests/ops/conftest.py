@@ -12,7 +12,7 @@ from mmdefocus import ops
 from mmdefocus.ops.triton_support import interpreted
 
 ON_GPU = torch.cuda.is_available() and not interpreted()
-GPU_BACKENDS = ('triton', 'mamba_ssm')
+GPU_BACKENDS = ('triton',)  # mamba_ssm takes no float64, see test_mamba_ssm.py
 LONGEST_INTERPRETED = 70  # tokens
 
 
@@ -46,8 +46,9 @@ def on_gpu(x):
     """Copies a tensor to the GPU, differentiably and with its strides."""
     if not isinstance(x, torch.Tensor):
         return x
-    y = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device='cuda')
-    return y.copy_(x)
+    held = x[tuple(slice(1 if stride == 0 else None) for stride in x.stride())]
+    y = torch.empty_strided(held.shape, held.stride(), dtype=x.dtype, device='cuda')
+    return y.copy_(held).expand(x.shape)
 
 
 @pytest.fixture(autouse=True)

@@ -76,16 +76,22 @@ elif [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null
 fi
 if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n auto); else workers=(); fi
 step tests 180 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider -vv "${workers[@]}"
-step correctness 120 "$python" $tools/correctness.py --device "$device" --shape $check \
-    --runs $runs --out "$out"
+# the references go through one token after the other; what comes first is what is wanted first
+step correctness 120 "$python" $tools/correctness.py --device "$device" --shape $check --runs $runs \
+    --out "$out" --op gated_selective_scan selective_scan retention gated_group_rms_norm \
+    ms_deform_attn causal_conv1d decayed_attention bi_wkv
 if [ -n "$peer" ]; then
     wait "$peer" || { failed=1 && tail -n 20 "$out/mamba_ssm.log"; }
     echo "== mamba_ssm: ready after $SECONDS s"
 fi
 options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
 # the others are there to be read, and need a tensor (B, L, D, N) or a call for each token
-backends='cpu triton mamba_ssm parallel chunkwise fused torch Conv1d parts fla fla_fixed_decay mmcv'
-step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes --backends $backends
+backends='cpu triton mamba_ssm parallel chunkwise fused Conv1d fla fla_fixed_decay mmcv'
+for op in gated_selective_scan selective_scan retention decayed_attention causal_conv1d \
+    gated_group_rms_norm ms_deform_attn bi_wkv; do
+    step $op 30 "$python" $tools/ops.py "${options[@]}" --out "$out/$op" --op $op \
+        --shape $shapes --backends $backends
+done
 step mixers 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
 step inner 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers --part inner
 step models 100 "$python" $tools/throughput.py "${options[@]}" --resolutions $sides \
