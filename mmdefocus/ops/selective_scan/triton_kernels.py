@@ -14,7 +14,7 @@ CHUNK = tl.constexpr(16)  # tokens between two kept states
 HALF = tl.constexpr(8)  # tokens whose states the backward holds at once
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
-# log(1 + x) / x from 0 to 1, highest power first: the polynomial that equals it at the zeros of T_10
+# log(1 + x) / x from 0 to 1, highest power first, interpolated at the zeros of T_10
 TERMS = tl.constexpr(10)
 LOG1P = tl.constexpr(
     (
