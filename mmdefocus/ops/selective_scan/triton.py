@@ -7,11 +7,13 @@ scanned again from its true state. The forward keeps the state once every `CHUNK
 backward computes the others again. Every sum has a fixed order.
 """
 
+from typing import Any, NamedTuple
+
 import torch
 import triton
 from torch import Tensor
 
-from ..custom_operator import custom_operator
+from ..custom_operator import custom_operator, parameters_of
 from ..numerics import empty_by_token, wide_dtype
 from ..operator import Outputs
 from ..triton_support import cdiv
@@ -26,58 +28,53 @@ STEP = 4  # tokens that the forward loads at once
 MIN_SEGMENT = 64  # tokens
 
 
-def triton_selective_scan(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    state: Tensor | None = None,
-    bias: Tensor | None = None,
-) -> Outputs:
-    """See `selective_scan`; with a bias `(D,)` the time steps are `softplus(delta + bias)`."""
-    if bias is not None:
-        bias = bias.to(wide_dtype(u.dtype)).contiguous()
-    y, final, _ = _scan(u, delta, A, B, C, state, bias)
-    return y if state is None else (y, final)
+class Scan(NamedTuple):
+    """What is scanned, see `selective_scan`; with a bias the time steps are softplus(delta + bias).
+
+    From a state there is a final one as well.
+    """
+
+    u: Tensor
+    delta: Tensor
+    A: Tensor
+    B: Tensor
+    C: Tensor
+    state: Tensor | None = None
+    bias: Tensor | None = None
 
 
-def _outputs(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    state: Tensor | None,
-    bias: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    kept = u.new_empty(u.shape[0], cdiv(u.shape[2], CHUNK), *A.shape, dtype=wide_dtype(u.dtype))
-    final = u.new_empty(0) if state is None else empty_by_token(state)
-    return empty_by_token(u), final, kept
+def triton_selective_scan(*arguments: Any) -> Outputs:
+    """See `Scan`."""
+    x = Scan(*arguments)
+    if x.bias is not None:
+        x = x._replace(bias=x.bias.to(wide_dtype(x.u.dtype)).contiguous())
+    y, final, _ = _scan(*x)
+    return y if x.state is None else (y, final)
 
 
-def _forward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    state: Tensor | None,
-    bias: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _outputs(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    x = Scan(*arguments)
+    batch, _, length = x.u.shape
+    kept = x.u.new_empty(batch, cdiv(length, CHUNK), *x.A.shape, dtype=wide_dtype(x.u.dtype))
+    final = x.u.new_empty(0) if x.state is None else empty_by_token(x.state)
+    return empty_by_token(x.u), final, kept
+
+
+def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Returns y, the final state and the states before the chunks, `(B, chunks, D, N)`.
 
     Without an initial state there is no final one.
     """
+    u, delta, A, B, C, state, bias = x = Scan(*arguments)
     batch, channels, length = u.shape
     segment, segments = _segments(u, A)
-    y, final, kept = _outputs(u, delta, A, B, C, state, bias)
+    y, final, kept = _outputs(*x)
     starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
     if state is not None:
         starts[:, 0] = state
     with torch.cuda.device_of(u):
         if segments > 1:
-            _carried(starts, u, B, delta, bias, A, segment, reverse=False)
+            _carried(starts, u, B, x, segment, reverse=False)
         scan[cdiv(channels, LANES), segments, batch](
             *(u, delta, bias, A, B, C, starts, y, kept),
             *(length, channels, A.shape[1], segment, kept.shape[1]),
@@ -94,18 +91,9 @@ def _forward(
     return y, final, kept
 
 
-def _backward(
-    u: Tensor,
-    delta: Tensor,
-    A: Tensor,
-    B: Tensor,
-    C: Tensor,
-    state: Tensor | None,
-    bias: Tensor | None,
-    kept: Tensor,
-    dy: Tensor | None,
-    dfinal: Tensor | None,
-) -> tuple[Tensor, ...]:
+def _backward(*arguments: Any) -> tuple[Tensor, ...]:
+    *inputs, kept, dy, dfinal = arguments
+    u, delta, A, B, C, state, bias = x = Scan(*inputs)
     (batch, channels, length), states = u.shape, A.shape[1]
     segment, segments = _segments(u, A)
     width, block = _tile(states)
@@ -121,7 +109,7 @@ def _backward(
     dB, dC = (kept.new_empty(blocks, batch, length, states) for _ in range(2))
     with torch.cuda.device_of(u):
         if segments > 1:
-            _carried(ends, dy, C, delta, bias, A, segment, reverse=True)
+            _carried(ends, dy, C, x, segment, reverse=True)
         scan_backward[blocks, segments, batch](
             *(u, delta, bias, A, B, C, dy, kept, ends, du, ddelta, dbias, dA, dB, dC),
             *(length, channels, states, segment, kept.shape[1]),
@@ -139,29 +127,27 @@ def _backward(
 
 
 _scan = custom_operator(
-    'selective_scan_triton', _forward, _backward, _outputs, results=2, kept=1, empty=empty_by_token
+    'selective_scan_triton',
+    _forward,
+    _backward,
+    _outputs,
+    results=2,
+    kept=1,
+    empty=empty_by_token,
+    schema=f'({parameters_of(Scan)}) -> (Tensor, Tensor, Tensor)',
 )
 
 
 def _carried(
-    states: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    delta: Tensor,
-    bias: Tensor | None,
-    A: Tensor,
-    segment: int,
-    reverse: bool,
+    states: Tensor, values: Tensor, weight: Tensor, x: Scan, segment: int, reverse: bool
 ) -> None:
     """Fills in the state before each segment or, in reverse, the gradient after it.
 
     Args:
         states: `(B, S, D, N)`, the result; holds the first one carried already.
-        x: u, or in reverse the gradient of y.
+        values: u, or in reverse the gradient of y.
         weight: B, or in reverse C.
-        delta: Time steps, `(B, D, L)`, before their softplus if there is a bias.
-        bias: Added to them, `(D,)`, or None.
-        A: Decay rates, `(D, N)`.
+        x: What is scanned.
         segment: Tokens in a segment.
         reverse: Whether gradients are carried, from the last token to the first.
     """
@@ -170,20 +156,20 @@ def _carried(
     steps = states.new_empty(batch, segments, channels)
     width = triton.next_power_of_2(state)
     scan_from_zero[cdiv(channels, LANES), segments, batch](
-        *(x, weight, delta, bias, A, ends, steps),
-        *(x.shape[2], channels, state, segment),
-        *(s for tensor in (x, weight, delta, A, ends) for s in tensor.stride()),
+        *(values, weight, x.delta, x.bias, x.A, ends, steps),
+        *(values.shape[2], channels, state, segment),
+        *(s for tensor in (values, weight, x.delta, x.A, ends) for s in tensor.stride()),
         REVERSE=reverse,
-        SOFTPLUS=bias is not None,
+        SOFTPLUS=x.bias is not None,
         STEP=STEP,
         BLOCK_N=width,
         BLOCK_D=LANES,
         num_warps=1,
     )
     carry_states[cdiv(channels, LANES), batch](
-        *(ends, steps, A, states),
+        *(ends, steps, x.A, states),
         *(segments, channels, state),
-        *(s for tensor in (A, ends) for s in tensor.stride()),
+        *(s for tensor in (x.A, ends) for s in tensor.stride()),
         REVERSE=reverse,
         BLOCK_N=width,
         BLOCK_D=LANES,
