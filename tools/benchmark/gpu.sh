@@ -87,11 +87,9 @@ fi
 options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
 # the others are there to be read, and need a tensor (B, L, D, N) or a call for each token
 backends='cpu triton mamba_ssm parallel chunkwise fused Conv1d fla fla_fixed_decay mmcv'
-for op in gated_selective_scan selective_scan retention decayed_attention causal_conv1d \
-    gated_group_rms_norm ms_deform_attn bi_wkv; do
-    step $op 30 "$python" $tools/ops.py "${options[@]}" --out "$out/$op" --op $op \
-        --shape $shapes --backends $backends
-done
+step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes --backends $backends \
+    --op gated_selective_scan selective_scan retention decayed_attention causal_conv1d \
+    gated_group_rms_norm ms_deform_attn bi_wkv
 step mixers 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
 step inner 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers --part inner
 step models 100 "$python" $tools/throughput.py "${options[@]}" --resolutions $sides \
