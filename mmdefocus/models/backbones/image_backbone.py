@@ -60,7 +60,6 @@ class ImageBackbone(SequenceEncoder):
     """
 
     mixer: ClassVar[type[Mixer]]
-    block: ClassVar[type[Block]] = Block
     mlp: ClassVar[type[MLP] | type[SwiGLU]] = MLP
     archs: ClassVar[Mapping[str, Mapping[str, int]]]
     arch_defaults: ClassVar[Mapping[str, int]] = {}
@@ -152,9 +151,9 @@ class ImageBackbone(SequenceEncoder):
         except ValueError as error:
             raise ValueError(f'arch of {cls.__name__}: {error}') from error
         if feedforward_channels is None:
-            return cls.block(cls.block_norm(embed_dims), mixer)
+            return Block(cls.block_norm(embed_dims), mixer)
         mlp = cls.mlp(embed_dims, feedforward_channels)
-        return cls.block(cls.block_norm(embed_dims), mixer, cls.block_norm(embed_dims), mlp)
+        return Block(cls.block_norm(embed_dims), mixer, cls.block_norm(embed_dims), mlp)
 
     @classmethod
     def _own_decay(cls, decay: str | None) -> str:

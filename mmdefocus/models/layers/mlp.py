@@ -28,8 +28,6 @@ class MLP(nn.Module):
 class SwiGLU(nn.Module):
     """Linear layers to a gate and to what it gates, SiLU of the gate, linear (arXiv 2002.05202).
 
-    As is usual there are no biases.
-
     Args:
         embed_dims: C, channels of a token.
         feedforward_channels: Channels between.
@@ -37,10 +35,11 @@ class SwiGLU(nn.Module):
 
     def __init__(self, embed_dims: int, feedforward_channels: int) -> None:
         super().__init__()
-        self.gated = nn.Linear(embed_dims, 2 * feedforward_channels, bias=False)
-        self.out = nn.Linear(feedforward_channels, embed_dims, bias=False)
+        self.gated = nn.Linear(embed_dims, 2 * feedforward_channels)
+        self.out = nn.Linear(feedforward_channels, embed_dims)
         for linear in (self.gated, self.out):
             nn.init.trunc_normal_(linear.weight, std=0.02)
+            nn.init.zeros_(linear.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Takes and returns `(B, L, C)`."""

@@ -10,7 +10,7 @@ from .mixer import Mixer
 class OnGrid:
     """Marks a part of a block whose `forward(tokens, grid)` gets the grid of the tokens as well.
 
-    The tokens are those of the image alone, `(B, H * W, C)`, without CLS, but in `Adventurer`.
+    The tokens are those of the image, `(B, H * W, C)`, and CLS after them in models that have it.
     """
 
     def set_layer(self, index: int, depth: int) -> None:
