@@ -3,7 +3,7 @@
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 
 def make_console(stderr: bool = False) -> Console:
@@ -21,8 +21,8 @@ def make_console(stderr: bool = False) -> Console:
 
 
 def make_table(first: str, *others: str, title: str | None = None) -> Table:
-    """Returns an empty table: names in the first column, numbers in the others."""
-    table = Table(first, title=title, pad_edge=False)
+    """Returns an empty table: names, never cut, in the first column and numbers in the others."""
+    table = Table(Column(first, overflow='fold'), title=title, pad_edge=False)
     for name in others:
         table.add_column(name, justify='right')
     return table

@@ -1,3 +1,5 @@
+from rich.console import Console
+
 from mmdefocus.utils.console import make_console, make_table
 
 
@@ -29,3 +31,13 @@ def test_names_are_printed_as_they_are(capsys):
     console.print(names[1], highlight=False)
     printed = capsys.readouterr().out
     assert all(name in printed for name in names)
+
+
+def test_a_long_name_is_broken_and_not_cut():
+    table = make_table('model', 'number')
+    table.add_row('vit-noncausal_cifar10', '1')
+    console = Console(width=16)
+    with console.capture() as capture:
+        console.print(table)
+    lines = [line.strip('│┃ ').split('│')[0].strip() for line in capture.get().splitlines()]
+    assert 'vit-noncausal_cifar10' in ''.join(lines)
