@@ -96,6 +96,8 @@ def test_compiled_code_pleases_the_sanitizers(numbers):
 def test_what_is_not_finite_reaches_no_earlier_token(numbers):
     for number in numbers:
         call = random_call(number)
+        if call.name == 'bi_wkv':  # which is not causal
+            continue
         call.arguments |= {'causal': True} if call.name == 'decayed_attention' else {}
         dims = call.along
         key = random.Random(number).choice(sorted(dims))
