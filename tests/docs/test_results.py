@@ -1,0 +1,38 @@
+"""Tables in the docs against the results that they show, and the configs that they name."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmdefocus.analysis.runs import as_markdown, read_runs, with_tables
+
+ROOT = Path(__file__).parents[2]
+PAGES = {'cifar10': 'docs/cifar10.md', 'bccd': 'docs/train_on_your_data.md'}
+NO_ROW = {'defocus-mamba-3m_gpu_cifar10'}  # a recipe for a GPU
+
+
+@pytest.fixture(params=PAGES)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def tables(name) -> list[dict]:
+    return yaml.safe_load((ROOT / 'configs' / name / 'tables.yml').read_text())
+
+
+def test_the_tables_of_a_page_are_those_of_the_results(name, tables):
+    page = (ROOT / PAGES[name]).read_text()
+    runs = read_runs(ROOT / 'docs' / 'results' / name)
+    assert with_tables(page, as_markdown(tables, runs)) == page
+
+
+def test_every_config_of_a_setting_has_a_row_and_every_row_a_config(name, tables):
+    rows = {row['config'] for table in tables for row in table['rows']}
+    assert rows == {path.stem for path in (ROOT / 'configs' / name).glob('*.py')} - NO_ROW
+
+
+def test_every_baseline_is_a_row_of_its_table(tables):
+    for table in tables:
+        assert table['baseline'] in [row['config'] for row in table['rows']], table['table']
