@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from ..models.backbones import ClsAndTokens, ImageBackbone
-from .focus.figures import LINES, MARKERS
+from .line_style import line_style
 from .runs import spread
 
 
@@ -89,8 +89,7 @@ def draw_curves(curves: Sequence[Curve], chance: float | None = None) -> Figure:
             [100 * share for share in runs[0].shares],
             [statistics.fmean(values) for values in strips],
             [statistics.stdev(values) for values in strips] if several else None,
-            color=LINES[number % len(LINES)],
-            marker=MARKERS[number % len(MARKERS)],
+            **line_style(number),
             capsize=3,
             label=f'{setting} ({len(runs)} run{"s" if several else ""})',
         )
@@ -99,7 +98,7 @@ def draw_curves(curves: Sequence[Curve], chance: float | None = None) -> Figure:
     axes.set(xlabel='rows of the image read, %', ylabel='top-1 accuracy, %', xlim=(0, 102))
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(fontsize='small', loc='outside lower center', ncols=2)
     return figure
 
 

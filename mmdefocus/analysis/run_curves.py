@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from .focus.figures import LINES, MARKERS
+from .line_style import line_style
 from .runs import METRICS, Run, metrics_of
 
 COLUMNS = 2
@@ -53,8 +53,7 @@ def _draw_table(axes: Axes, table: Mapping, found: Mapping[str, Sequence[Run]]) 
             range(1, len(validations) + 1),
             [statistics.fmean(values) for values in validations],
             [statistics.stdev(values) for values in validations] if len(runs) > 1 else None,
-            color=LINES[number % len(LINES)],
-            marker=MARKERS[number % len(MARKERS)],
+            **line_style(number),
             capsize=3,
             label=f'{row["setting"]} ({len(runs)})',
         )

@@ -70,8 +70,9 @@ def test_settings_with_other_strips_have_a_table_of_their_own():
 
 
 def test_a_figure_has_a_curve_a_setting_with_deviations():
-    (axes,) = draw_curves(CURVES, chance=2.0).axes
-    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    figure = draw_curves(CURVES, chance=2.0)
+    (axes,) = figure.axes
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert sorted(labels) == ['chance', 'early (1 run)', 'plain (2 runs)']
     plain, early = axes.containers
     assert plain.lines[0].get_xydata().tolist() == [[50.0, 25.0], [100.0, 61.0]]

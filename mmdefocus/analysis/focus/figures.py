@@ -9,13 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from ..line_style import line_style
 from .filters import QUANTILES, Filters, LayerFilters, response
 from .measure import LayerMaps, Numbers
 
-# 8 markers, told apart without colour, and 7 colours: no two of 56 lines look the same
-MARKERS = 'osD^vP*X'
-# told apart by the colour-blind (Okabe and Ito, 2008), without yellow, which is faint on white
-LINES = ('#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000')
 COLOURS = 'cividis'  # the same order in grey and to the colour-blind
 NARROWEST = 1e-3  # radians a token: a filter without decay would have an infinite response
 Kind = Literal['attention', 'field', 'gradient']
@@ -87,8 +84,7 @@ def draw_numbers(models: Mapping[str, Sequence[Numbered]], names: Sequence[str])
                 [layer.layer for layer in known],
                 [x.nanmean().item() for x in values],
                 [x.std().item() if len(x) > 1 else 0.0 for x in values],
-                marker=MARKERS[index % len(MARKERS)],
-                color=LINES[index % len(LINES)],
+                **line_style(index),
                 capsize=3,
                 label=model,
             )
@@ -108,11 +104,10 @@ def draw_against_accuracy(
     figure, panels = _panels(names)
     for axes, name in zip(panels, names, strict=True):
         for index, (setting, found) in enumerate(runs.items()):
-            axes.scatter(
+            axes.plot(
                 [numbers[name] for _, numbers in found],
                 [accuracy for accuracy, _ in found],
-                marker=MARKERS[index % len(MARKERS)],
-                color=LINES[index % len(LINES)],
+                **line_style(index) | {'linestyle': 'none'},
                 label=setting,
             )
         axes.set(xlabel=name.replace('_', ' '), ylabel='top-1, %')
@@ -151,8 +146,7 @@ def _draw_places(axes: Axes, filters: Filters, label: str, index: int) -> None:
             frequencies.tolist(),
             middle.tolist(),
             torch.stack((middle - low, high - middle)).numpy(),
-            fmt=MARKERS[index],
-            color=LINES[index],
+            **line_style(index) | {'linestyle': 'none'},
             markersize=4,
             alpha=0.7,
             label=None if column else label,
@@ -169,7 +163,7 @@ def _draw_response(axes: Axes, filters: Filters, label: str, index: int) -> None
         omega.numpy(),
         found.square().mean((0, 1)).sqrt().numpy(),
         '--' if index else '-',
-        color=LINES[index],
+        color=line_style(index)['color'],
         label=label,
     )
     axes.set(xscale='log', yscale='log')
