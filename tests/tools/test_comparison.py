@@ -12,17 +12,17 @@ def test_the_table_is_that_of_what_it_is_made_from(tool):
 
 
 @pytest.mark.parametrize(
-    ('name', 'miniature', 'benchmark'),
+    ('name', 'miniature'),
     [
-        ('defocus-mamba-base_8xb128_in1k', 'defocus-mamba', 'defocus_mamba_base'),
-        ('deit-base_causal_8xb128_in1k', 'vit-causal', 'deit_causal_base'),
-        ('defocus-vit-base_noncausal_8xb128_in1k', None, 'defocus_vit_noncausal_base'),
-        ('vit-large-p16_64xb64_in1k-384px', 'vit', 'vit_large'),
-        ('defocus-mamba-large_in21k-pre_32xb32_in1k-384px', 'defocus-mamba', 'defocus_mamba_large'),
+        ('defocus-mamba-base_8xb128_in1k', 'defocus-mamba'),
+        ('deit-base_causal_8xb128_in1k', 'vit-causal'),
+        ('defocus-vit-base_noncausal_8xb128_in1k', None),
+        ('vit-large-p16_64xb64_in1k-384px', 'vit'),
+        ('defocus-mamba-large_in21k-pre_32xb32_in1k-384px', 'defocus-mamba'),
     ],
 )
-def test_what_stands_for_a_model_follows_from_its_name(tool, name, miniature, benchmark):
-    assert tool.stand_ins(name) == (miniature, benchmark)
+def test_miniature_follows_from_the_name_of_the_model(tool, name, miniature):
+    assert tool.miniature(name) == miniature
 
 
 def test_miniatures_have_a_config_unless_their_family_has_none(tool):

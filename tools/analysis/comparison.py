@@ -1,7 +1,7 @@
 """Writes the table of docs/comparison.md: the models of configs/imagenet side by side.
 
 Parameters and the paper's accuracy are those of the metafile, CIFAR-10 that of the runs in
-docs/results/cifar10, time and memory those of docs/results/throughput.csv, and whether a model is
+docs/results/cifar10, time and memory those of docs/results/comparison.csv, and whether a model is
 causal is tried out. What was not run says so.
 """
 
@@ -13,20 +13,17 @@ from pathlib import Path
 
 import torch
 import yaml
-from mmengine.config import Config
-from mmengine.registry import MODELS, DefaultScope
-from torch import nn
 
 from mmdefocus.analysis.causality import is_causal
+from mmdefocus.analysis.config_backbone import config_backbone
 from mmdefocus.analysis.runs import read_runs, spread, with_tables
 from mmdefocus.engine.command import command
-from mmdefocus.models.backbones import ImageBackbone
 from mmdefocus.utils.files import replacing
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'comparison.md'
 RUNS = ROOT / 'docs' / 'results' / 'cifar10'
-SPEED = ROOT / 'docs' / 'results' / 'throughput.csv'
+SPEED = ROOT / 'docs' / 'results' / 'comparison.csv'
 NOT_RUN = 'not run'
 HEADER = (
     '| Model | Causal | Parameters, M | Top-1, paper | CIFAR-10, here | ms | MiB |\n'
@@ -63,32 +60,32 @@ def rows() -> Iterator[str]:
     for run in read_runs(RUNS):
         accuracies.setdefault(run.config, []).append(run.last('top1'))
     with SPEED.open(newline='') as file:
-        speeds = {row['model']: row for row in csv.DictReader(file) if row['mode'] == 'train'}
+        speeds = {row['model']: row for row in csv.DictReader(file)}
     for entry in entries:
-        miniature, benchmark = stand_ins(entry['Name'])
-        speed = speeds.get(benchmark)
+        torch.manual_seed(0)
+        speed = speeds.get(entry['Name'])
+        backbone = config_backbone(ROOT / entry['Config'], 64, 'featmap', tiny_depth=LAYERS)
         cells = (
             f'[{re.sub("_[0-9]+xb[0-9]+(_in1k$)?", "", entry["Name"])}](../{entry["Config"]})',
-            'yes' if is_causal(shrunk(ROOT / entry['Config']), torch.randn(1, 3, 64, 64)) else 'no',
+            'yes' if is_causal(backbone, torch.randn(1, 3, 64, 64)) else 'no',
             f'{entry["Metadata"]["Parameters"] / 1e6:.1f}',
             top1_of_paper(entry) or 'none',
-            spread(accuracies.get(f'{miniature}_cifar10', ())),
+            spread(accuracies.get(f'{miniature(entry["Name"])}_cifar10', ())),
             f'{float(speed["median_ms"]):,.0f}' if speed else NOT_RUN,
             f'{float(speed["peak_mib"]):,.0f}' if speed else NOT_RUN,
         )
         yield f'| {" | ".join(cells)} |'
 
 
-def stand_ins(name: str) -> tuple[str | None, str]:
-    """Returns the miniature of a model on CIFAR-10, and its name in `throughput.py`.
+def miniature(name: str) -> str | None:
+    """Returns the name on CIFAR-10 of the miniature of a model.
 
     Args:
         name: Of its config, such as `deit-base_causal_8xb128_in1k`.
     """
-    family, size, variant = re.match(r'(.+?)-(small|base|large)(?:-p16)?_([a-z]+_)?', name).groups()
+    family, variant = re.match(r'(.+?)-(?:small|base|large)(?:-p16)?_([a-z]+_)?', name).groups()
     full = ' '.join(filter(None, (family, (variant or '').rstrip('_'))))
-    miniature = MINIATURES.get(full, None if variant else family)
-    return miniature, f'{re.sub("[- ]", "_", full)}_{size}'
+    return MINIATURES.get(full, None if variant else family)
 
 
 def top1_of_paper(entry: Mapping) -> str | None:
@@ -97,24 +94,6 @@ def top1_of_paper(entry: Mapping) -> str | None:
         if result.get('Reported By') == 'paper':
             return f'{result["Metrics"]["Top 1 Accuracy"]:.1f}'
     return None
-
-
-def shrunk(path: Path) -> nn.Module:
-    """Returns the backbone of a config, narrow and of few layers, for images of 64 pixels."""
-    settings = Config.fromfile(path).model.backbone
-    settings.pop('init_cfg', None)
-    settings.update(img_size=64, out_type='featmap')
-    if 'pretrain_img_size' in settings:
-        settings.pretrain_img_size = 32
-    with DefaultScope.overwrite_default_scope('mmpretrain'):
-        kind = MODELS.module_dict.get(settings.type)
-        if kind is not None and issubclass(kind, ImageBackbone):
-            settings.arch = {**kind.archs['tiny'], 'depth': LAYERS}
-        else:
-            widths = {'embed_dims': 64, 'num_heads': 2, 'feedforward_channels': 64}
-            settings.arch = {**widths, 'num_layers': LAYERS}
-        torch.manual_seed(0)
-        return MODELS.build(settings)
 
 
 if __name__ == '__main__':

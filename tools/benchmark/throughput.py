@@ -24,13 +24,21 @@ from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
 from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, positive
 from shared.measure import Repetition, interleave, timed
-from shared.models import MODELS, make_linear_step, make_step
+from shared.models import (
+    MODELS,
+    make_linear_step,
+    make_model,
+    make_step,
+    read_model,
+    short_name,
+)
 from shared.plot import Labels, Point, save_plot
 from shared.report import Row, environment, mebibytes, save_csv, show, spread
 from shared.trial import added_peak_memory, peak_memory_alone, try_out
 
 DEFAULT_PIXELS = 4 * 224**2  # in a batch
 COMPILED = ' compiled'  # behind the name of a model
+WARM_UP_SIDE = 64  # two patches of a section of 32 in a side
 LABELS = Labels('side of the image in pixels', 'ms per image', 'peak of the process, MiB')
 
 
@@ -44,9 +52,10 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument(
         '--models',
         nargs='+',
-        choices=MODELS,
+        type=read_model,
         default=[name for name in MODELS if 'tiny' not in name],
-        help='default: all but the tiny ones',
+        metavar='MODEL',
+        help=f'names or files of configs (default: all but the tiny ones): {", ".join(MODELS)}',
     )
     parser.add_argument(
         '--resolutions', nargs='+', type=positive, default=[224, 384, 512, 1024], metavar='PIXELS'
@@ -115,9 +124,10 @@ def make_images(batch_size: int, side: int, device: str) -> Tensor:
     return torch.randn(batch_size, 3, side, side, device=device)
 
 
-def build(name: str, images: Tensor) -> nn.Module:
+def build(name: str, images: Tensor, tiny: bool = False) -> nn.Module:
     """Builds a model where the images are; one that torch.compile makes on the first call."""
-    model = MODELS[name.removesuffix(COMPILED)](images.shape[-1]).to(images.device)
+    side = images.shape[-1]
+    model = make_model(name.removesuffix(COMPILED), side, tiny).to(images.device)
     return torch.compile(model) if name.endswith(COMPILED) else model
 
 
@@ -133,13 +143,13 @@ def peak_memory(args: argparse.Namespace) -> int:
     (name,), (mode,) = args.models, args.modes
     (side,), (batch_size,) = args.resolutions, args.batch_size
 
-    def run(name: str, side: int, batch_size: int) -> None:
+    def run(side: int, batch_size: int, tiny: bool) -> None:
         images = make_images(batch_size, side, args.device)
-        make_step(build(name, images), mode, images, DTYPES[args.dtype])()
+        make_step(build(name, images, tiny), mode, images, DTYPES[args.dtype])()
 
     # what is imported or started on the first step does not count
-    run(f'{name.rpartition("_")[0]}_tiny', 32, 1)
-    return added_peak_memory(lambda: run(name, side, batch_size))
+    run(WARM_UP_SIDE, 1, tiny=True)
+    return added_peak_memory(lambda: run(side, batch_size, tiny=False))
 
 
 def measure(
@@ -177,7 +187,7 @@ def measure(
         deit = results.get(f'deit_{name.rpartition("_")[2]}')
         rows.append(
             {
-                'model': name,
+                'model': short_name(name),
                 'mode': mode,
                 'resolution': side,
                 'batch': batch_size,

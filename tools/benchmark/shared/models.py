@@ -1,7 +1,9 @@
 """The models whose speed is compared, and what a step of them is."""
 
+import argparse
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -25,15 +27,20 @@ FAMILIES = {
 class Classifier(nn.Module):
     """A linear layer on the CLS token of a backbone, or on the average of its tokens."""
 
-    def __init__(self, family: str, arch: str, img_size: int) -> None:
+    def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
-        from mmdefocus import models
-
-        self.backbone = getattr(models, family)(arch, img_size=img_size)
-        self.head = nn.Linear(self.backbone.embed_dims, NUM_CLASSES)
+        self.backbone = backbone
+        self.head = nn.Linear(backbone.embed_dims, NUM_CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.backbone(images)[0])
+
+
+def make_classifier(family: str, arch: str, img_size: int) -> nn.Module:
+    """One of the backbones with a linear layer."""
+    from mmdefocus import models
+
+    return Classifier(getattr(models, family)(arch, img_size=img_size))
 
 
 def make_deit(size: str, img_size: int) -> nn.Module:
@@ -46,12 +53,40 @@ def make_deit(size: str, img_size: int) -> nn.Module:
 
 MODELS: dict[str, Callable[[int], nn.Module]] = {
     **{
-        f'{name}_{size}': partial(Classifier, family, size)
+        f'{name}_{size}': partial(make_classifier, family, size)
         for name, family in FAMILIES.items()
         for size in SIZES
     },
     **{f'deit_{size}': partial(make_deit, size) for size in SIZES},
 }
+
+
+def read_model(text: str) -> str:
+    """Reads the name of a model or the file of a config."""
+    if text not in MODELS and not (text.endswith('.py') and Path(text).is_file()):
+        names = ', '.join(MODELS)
+        raise argparse.ArgumentTypeError(f'expected a config or one of {names}, got {text!r}')
+    return text
+
+
+def short_name(model: str) -> str:
+    """Returns the name of a model, or of a config without its folder."""
+    return model.rpartition('/')[2].replace('.py', '')
+
+
+def make_model(name: str, img_size: int, tiny: bool = False) -> nn.Module:
+    """Builds a model of the list, or the backbone of a config with a linear layer.
+
+    Args:
+        name: One of `MODELS`, or the file of a config.
+        img_size: Side of the images in pixels.
+        tiny: Builds the smallest model of the same family in place of it.
+    """
+    if name in MODELS:
+        return MODELS[f'{name.rpartition("_")[0]}_tiny' if tiny else name](img_size)
+    from mmdefocus.analysis.config_backbone import config_backbone
+
+    return Classifier(config_backbone(Path(name), img_size, tiny_depth=1 if tiny else None))
 
 
 def autocast(device: str, dtype: torch.dtype) -> torch.autocast:

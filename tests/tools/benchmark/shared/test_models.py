@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from shared.models import Classifier, LinearCalls, make_linear_step
+from shared.models import LinearCalls, make_linear_step, make_model
 
 
 def test_linear_step_runs_each_linear_layer_at_its_shape():
@@ -15,7 +15,7 @@ def test_linear_step_runs_each_linear_layer_at_its_shape():
 
 
 def test_linear_step_has_the_layers_that_are_called_as_functions():
-    model = Classifier('DefocusMamba', 'tiny', 32)
+    model = make_model('defocus_mamba_tiny', 32)
     step = make_linear_step(model, 'infer', torch.randn(1, 3, 32, 32))
     with LinearCalls() as linear:
         step()
