@@ -35,7 +35,9 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
         letters, shape = dimensions[name], tensor.shape
         fits = len(letters) == len(shape)
         for letter, size in zip(letters, shape, strict=False):
-            fits &= sizes.setdefault(letter, size) == size and (size > 0 or letter in MAY_BE_EMPTY)
+            same = sizes.setdefault(letter, size) == size
+            # `&=` on a size that torch.compile leaves open is beyond it
+            fits = fits and same and (size > 0 or letter in MAY_BE_EMPTY)
         if not fits:
             raise ValueError(_misfit(name, tensors, dimensions))
         _check_dtype(name, tensor)

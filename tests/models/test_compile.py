@@ -19,6 +19,16 @@ def test_a_block_compiles_into_one_graph(build):
     torch.testing.assert_close(actual_grads, expected_grads)
 
 
+@torch.no_grad()
+def test_a_compiled_backbone_takes_images_of_another_size(build):
+    model = build()
+    torch.compiler.reset()
+    compiled = torch.compile(model, fullgraph=True, backend='eager')
+    for side in (32, 48):  # at the second one torch leaves the sizes open
+        images = torch.randn(2, 3, side, side)
+        torch.testing.assert_close(compiled(images), model(images))
+
+
 def test_the_backbone_exports(build):
     model, images = build().eval(), torch.randn(1, 3, 32, 32)
     program = torch.export.export(model, (images,))
