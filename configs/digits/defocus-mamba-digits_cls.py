@@ -9,10 +9,20 @@ max_epochs = 24
 
 model = dict(backbone=dict(img_size=img_size, patch_size=8))
 
-# The scans are varied in size, place, colour and ground, as in the scenes of the detector.
+# The scans are varied in size, tilt, place, colour and ground, as in the scenes of the detector. Those
+# to validate fill their image, so some are larger here.
+tilt = dict(
+    type='Rotate',
+    magnitude_range=(0, 12),  # degrees, either way
+    magnitude_std='inf',
+    pad_val=0,
+    prob=1.0,
+    interpolation='bilinear',
+)
 train_pipeline = [
     dict(type='LoadImage'),
-    dict(type='RandomResize', scale=(img_size, img_size), ratio_range=(0.7, 1.0)),
+    dict(type='RandomResize', scale=(img_size, img_size), ratio_range=(0.8, 1.1)),
+    tilt,
     dict(type='RandomCrop', crop_size=img_size, padding=3, pad_if_needed=True),
     dict(type='WriteOnClutter', prob=0.5),
     dict(type='PackInputs'),
