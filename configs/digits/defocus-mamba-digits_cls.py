@@ -9,8 +9,8 @@ max_epochs = 24
 
 model = dict(backbone=dict(img_size=img_size, patch_size=8))
 
-# The scans are varied in size, tilt, place, colour and ground, as in the scenes of the detector. Those
-# to validate fill their image, so some are larger here.
+# The scans are varied in size, tilt, place, colour and ground, as in the scenes of the detector.
+# Those to validate fill their image, so some are larger here.
 tilt = dict(
     type='Rotate',
     magnitude_range=(0, 12),  # degrees, either way
