@@ -96,7 +96,7 @@ def test_rows_of_table_4_have_a_config_on_imagenet_and_on_digits():
     assert len(rows) == 8 + 4 + 4
     names = {path.name for path in ALL if path.parts[0] == 'ablations'}
     assert names == {f'defocus-mamba-base_{row}_8xb128_in1k.py' for row in rows} | {
-        f'defocus-mamba-digits_{row}.py' for row in rows
+        f'defocus-mamba-digits_{row}.py' for row in [*rows, 'aux-shuffled']
     }
 
 

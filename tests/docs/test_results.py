@@ -8,7 +8,12 @@ import yaml
 from mmdefocus.analysis.runs import as_markdown, read_runs, with_tables
 
 ROOT = Path(__file__).parents[2]
-PAGES = {'cifar10': 'docs/cifar10.md', 'bccd': 'docs/train_on_your_data.md'}
+# folder of the results: folder of the configs, page with the tables
+PAGES = {
+    'cifar10': ('configs/cifar10', 'docs/cifar10.md'),
+    'bccd': ('configs/bccd', 'docs/train_on_your_data.md'),
+    'digits': ('configs/ablations/digits', 'configs/ablations/README.md'),
+}
 NO_ROW = {'defocus-mamba-3m_gpu_cifar10'}  # a recipe for a GPU
 
 
@@ -18,19 +23,24 @@ def name(request) -> str:
 
 
 @pytest.fixture
-def tables(name) -> list[dict]:
-    return yaml.safe_load((ROOT / 'configs' / name / 'tables.yml').read_text())
+def configs(name) -> Path:
+    return ROOT / PAGES[name][0]
+
+
+@pytest.fixture
+def tables(configs) -> list[dict]:
+    return yaml.safe_load((configs / 'tables.yml').read_text())
 
 
 def test_the_tables_of_a_page_are_those_of_the_results(name, tables):
-    page = (ROOT / PAGES[name]).read_text()
+    page = (ROOT / PAGES[name][1]).read_text()
     runs = read_runs(ROOT / 'docs' / 'results' / name)
     assert with_tables(page, as_markdown(tables, runs)) == page
 
 
-def test_every_config_of_a_setting_has_a_row_and_every_row_a_config(name, tables):
+def test_every_config_of_a_setting_has_a_row_and_every_row_a_config(configs, tables):
     rows = {row['config'] for table in tables for row in table['rows']}
-    assert rows == {path.stem for path in (ROOT / 'configs' / name).glob('*.py')} - NO_ROW
+    assert rows == {path.stem for path in configs.glob('*.py')} - NO_ROW
 
 
 def test_every_baseline_is_a_row_of_its_table(tables):
