@@ -151,6 +151,8 @@ def welch(values: Sequence[float], others: Sequence[float]) -> float | None:
 def as_markdown(tables: Iterable[Mapping], runs: Iterable[Run]) -> str:
     """Returns tables of the last validations, each row beside the baseline of its table.
 
+    A row has the mean and the deviation of each metric, and the first metric of each run by itself.
+
     Args:
         tables: With `table`, a title; `baseline`, the name of a config; and `rows`, each with
             `setting`, `config` and, if the paper has it, `paper`. `metrics` are names of `METRICS`,
@@ -189,7 +191,7 @@ def _lines(table: Mapping, found: Mapping[str, Sequence[Run]]) -> Iterable[str]:
     metrics, cost = metrics_of(table), table.get('cost', False)
     last = 'minutes' if cost else 'paper, ImageNet-1K'
     titles = [METRICS[metric].title for metric in metrics]
-    header = [table['table'], *titles, 'runs', 'difference', 'p', last]
+    header = [table['table'], *titles, 'each run', 'difference', 'p', last]
     yield _row(header)
     yield '| --- ' * len(header) + '|'
     if not cost:
@@ -204,7 +206,8 @@ def _lines(table: Mapping, found: Mapping[str, Sequence[Run]]) -> Iterable[str]:
             p = _p(welch(values[0], base))
         further = _minutes(runs) if cost else f'{row["paper"]:.1f}' if 'paper' in row else ''
         numbers = [spread(of_metric) for of_metric in values]
-        yield _row([row['setting'], *numbers, str(len(runs)), difference, p, further])
+        each = ', '.join(f'{value:.1f}' for value in values[0])
+        yield _row([row['setting'], *numbers, each, difference, p, further])
 
 
 def _row(cells: Iterable[str]) -> str:
