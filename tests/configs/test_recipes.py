@@ -100,6 +100,18 @@ def test_rows_of_table_4_have_a_config_on_imagenet_and_on_digits():
     }
 
 
+def test_digits_are_compared_with_the_numbers_of_table_4():
+    def rows(tables, prefix):
+        return [
+            (table['table'], row['setting'], row['paper'], row['config'].removeprefix(prefix))
+            for table in yaml.safe_load((CONFIGS / 'ablations' / tables).read_text())
+            for row in table['rows']
+            if 'paper' in row
+        ]
+
+    assert rows('digits/tables.yml', 'defocus-mamba-digits_') == rows('table4.yml', '')
+
+
 @pytest.mark.parametrize('path', AVERAGED, ids=str)
 def test_weights_are_averaged_with_the_decay_of_the_paper(path):
     cfg = load(path)
