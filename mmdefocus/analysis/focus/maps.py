@@ -7,7 +7,7 @@ undoes that.
 """
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +18,9 @@ from .layers import backbone_of, layer_inputs, layers_of, measured
 TOKENS_AT_ONCE = 8192  # copies of the sequence times their tokens, in one pass through a block
 
 
-@runtime_checkable
 class HasAuxiliary(Protocol):
     """A head with an auxiliary classifier, as `DefocusClsHead`, which needs MMPretrain."""
 
-    aux_fc: nn.Module | None
     aux_loss_weight: float
 
     def forward_aux(self, feats: tuple) -> Tensor:
@@ -179,13 +177,14 @@ def training_loss(head: nn.Module, features: tuple, target: Tensor) -> Tensor:
         target: Labels, `(B,)`.
     """
     loss = F.cross_entropy(head(features), target)
-    if not isinstance(head, HasAuxiliary) or head.aux_fc is None:
+    if getattr(head, 'aux_fc', None) is None:
         return loss
-    logits = head.forward_aux(features)
+    head_with_aux = cast(HasAuxiliary, head)
+    logits = head_with_aux.forward_aux(features)
     if logits.dim() == 3:  # a classifier of every token
         target = target.repeat_interleave(logits.shape[1])
         logits = logits.flatten(0, 1)
-    return loss + head.aux_loss_weight * F.cross_entropy(logits, target)
+    return loss + head_with_aux.aux_loss_weight * F.cross_entropy(logits, target)
 
 
 def _scaled(map: Tensor) -> Tensor:
