@@ -5,7 +5,6 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -13,6 +12,7 @@ import triton
 from triton import knobs
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
+from triton.backends.nvidia.compiler import get_ptxas
 from triton.compiler import ASTSource
 from triton.runtime import driver
 from triton.runtime.jit import JITFunction
@@ -20,6 +20,7 @@ from triton.runtime.jit import JITFunction
 from .report import Row
 
 WARP = 32
+DIVISIBLE = ['tt.divisibility', 16]
 
 
 class AbsentGPU(DriverBase):
@@ -76,10 +77,11 @@ def record_launches(call: Callable[[], object], capability: int) -> list[Launch]
 
     def record(fn: object, compile: dict, **about: object) -> bool:
         (attributes,) = compile['configs']
+        divisible = tuple(path for path, found in attributes.items() if DIVISIBLE in found)
         options = tuple((key, compile[key]) for key in ('num_warps', 'num_stages'))
         constants = tuple(compile['constants'].items())
         signature = tuple(compile['signature'].items())
-        launches[Launch(fn.jit_function, signature, constants, tuple(attributes), options)] = None
+        launches[Launch(fn.jit_function, signature, constants, divisible, options)] = None
         return True  # Triton is to compile nothing, and then launches nothing
 
     driver.set_active(AbsentGPU(capability))
@@ -94,12 +96,12 @@ def compile_launch(launch: Launch, capability: int) -> Row:
 
     Keys: registers of a thread, bytes of spills and of shared memory of a program, threads.
     """
-    divisible = {path: [['tt.divisibility', 16]] for path in launch.divisible}
+    divisible = {path: [DIVISIBLE] for path in launch.divisible}
     signature, constants = dict(launch.signature), dict(launch.constants)
     source = ASTSource(launch.kernel, signature, constants, divisible)
     target = GPUTarget('cuda', capability, WARP)
     compiled = triton.compile(source, target=target, options=dict(launch.options))
-    usage = _assembler_report(compiled.asm['ptx'])
+    usage = _assembler_report(compiled.asm['ptx'], capability)
     return {
         'kernel': launch.name,
         'sm': capability,
@@ -110,9 +112,9 @@ def compile_launch(launch: Launch, capability: int) -> Row:
     }
 
 
-def _assembler_report(ptx: str) -> str:
-    """Returns what the assembler that comes with Triton says about a program."""
-    assembler = Path(triton.__file__).parent / 'backends/nvidia/bin/ptxas'
+def _assembler_report(ptx: str, capability: int) -> str:
+    """Returns what the assembler that Triton takes for a GPU says about a program."""
+    assembler = get_ptxas(capability).path
     architecture = re.search(r'^\.target (\w+)', ptx, re.MULTILINE)[1]
     with tempfile.NamedTemporaryFile('w', suffix='.ptx') as file:
         file.write(ptx)
