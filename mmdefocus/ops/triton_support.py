@@ -4,13 +4,16 @@ import importlib
 import importlib.util
 import os
 import sys
+from functools import cache
 
 import torch
 from torch import Tensor
+from torch.torch_version import TorchVersion
 
 from .operator import Backend, on_cuda
 
 CAPABILITY = (8, 0)  # the oldest GPUs that the kernels are compiled for in the tests
+TRITON = '3.6'  # the oldest that the tests pass with; 3.4 multiplies no float64
 
 
 def interpreted() -> bool:
@@ -23,7 +26,9 @@ def why_not(device: torch.device) -> str | None:
     if importlib.util.find_spec('triton') is None:
         return 'triton is not installed'
     if device.type == 'cpu':
-        return None if interpreted() else 'is for GPUs (on a CPU only with TRITON_INTERPRET=1)'
+        if not interpreted():
+            return 'is for GPUs (on a CPU only with TRITON_INTERPRET=1)'
+        return too_old()
     if device.type != 'cuda':
         return 'is for CUDA devices'
     if not torch.cuda.is_available():
@@ -31,7 +36,14 @@ def why_not(device: torch.device) -> str | None:
     capability = torch.cuda.get_device_capability(device)
     if capability < CAPABILITY:
         return f'needs compute capability {CAPABILITY}, the device has {capability}'
-    return None
+    return too_old()
+
+
+@cache
+def too_old() -> str | None:
+    """Returns what to say of a Triton that the kernels were not tested with, or None."""
+    version = TorchVersion(importlib.import_module('triton').__version__)  # compares as numbers do
+    return f'needs Triton {TRITON} or newer, this is {version}' if version < TRITON else None
 
 
 def triton_backend(operator: str) -> Backend:

@@ -1,6 +1,9 @@
 """For torch.compile and torch.export every operator needs a fake kernel and no hidden branch."""
 
+import pytest
 import torch
+
+pytestmark = pytest.mark.compiler
 
 
 def test_a_block_compiles_into_one_graph(build):

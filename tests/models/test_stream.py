@@ -128,6 +128,7 @@ def test_a_state_goes_on_in_another_stream_through_safetensors(family, tmp_path)
     torch.testing.assert_close(found, whole(model, images), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize('family', FAMILIES)
 def test_a_compiled_model_streams(family):
     model, images = make(family), torch.randn(1, 3, 32, 32, dtype=torch.float64)
@@ -138,6 +139,7 @@ def test_a_compiled_model_streams(family):
     torch.testing.assert_close(found, whole(model, images), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.compiler
 @pytest.mark.parametrize(
     ('family', 'settings'), zip(CONSTANT, ({}, {}, SECTIONS), strict=True), ids=CONSTANT
 )

@@ -180,7 +180,7 @@ def mistaken(number: int, call: Call) -> Call:
     x = call.arguments[key]
     mistakes = [
         x.to(rng.choice((torch.int64, torch.int8, torch.bool, torch.complex64))),
-        x.float().to(torch.float8_e4m3fn),
+        torch.zeros_like(x, dtype=torch.uint8).view(torch.float8_e4m3fn),
         x.unsqueeze(rng.randint(0, x.ndim)),
         x.to('meta'),
         x.to_sparse(),

@@ -1,7 +1,11 @@
+import sys
+
 import pytest
 import torch
 
 from mmdefocus.ops import exportable, retention, selective_scan
+
+pytestmark = pytest.mark.compiler
 
 
 @pytest.mark.parametrize('length', [1, 2, 3, 8, 37])
@@ -13,6 +17,13 @@ def test_repeated_step_equals_the_recurrence(length):
     with exportable():
         found = selective_scan(*inputs)
     torch.testing.assert_close(found, selective_scan(*inputs, backend='naive'), rtol=0, atol=1e-12)
+
+
+def test_a_torch_without_a_scan_is_told_of(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch._higher_order_ops.scan', None)  # not to be imported
+    sequence, A = torch.ones(1, 2, 3), -torch.ones(2, 3)
+    with exportable(), pytest.raises(RuntimeError, match=r'^selective_scan: .* update torch$'):
+        selective_scan(sequence, sequence, A, torch.ones(1, 3, 3), torch.ones(1, 3, 3))
 
 
 @pytest.mark.parametrize('backend', ['auto', 'naive'])

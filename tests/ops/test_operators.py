@@ -126,6 +126,7 @@ def test_a_call_may_be_computed_again_in_the_backward(name, backend):
     torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
+@pytest.mark.compiler
 @of_all
 def test_the_exportable_form_gives_what_the_naive_backend_gives(name, monkeypatch):
     monkeypatch.setenv('MMDEFOCUS_BACKEND', 'fused')  # counts for nothing there
@@ -218,6 +219,7 @@ def split(arguments):
     return tensors, {key: value for key, value in arguments.items() if key not in tensors}
 
 
+@pytest.mark.compiler
 @of_registered
 def test_compiles_without_a_graph_break(name, backend):
     tensors, options = split(example(name, LONG, torch.float64))
@@ -233,6 +235,7 @@ def test_compiles_without_a_graph_break(name, backend):
     )
 
 
+@pytest.mark.compiler
 @of_all
 def test_exports(name):
     tensors, options = split(example(name, LONG, torch.float64))

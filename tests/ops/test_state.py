@@ -167,6 +167,7 @@ def test_inference_gives_what_training_gives(name, backend):
         assert all(map(torch.equal, run_in_pieces(name, arguments, (7,), state, backend), found))
 
 
+@pytest.mark.compiler
 @of_compilable
 def test_compiles_without_a_graph_break(name, backend):
     arguments = example(name)
@@ -183,6 +184,7 @@ def test_compiles_without_a_graph_break(name, backend):
     torch.testing.assert_close(*grads)
 
 
+@pytest.mark.compiler
 @of_all
 def test_the_exportable_form_equals_the_naive_one(name):
     arguments = example(name)
@@ -192,6 +194,7 @@ def test_the_exportable_form_equals_the_naive_one(name):
     torch.testing.assert_close(found, run_in_pieces(name, arguments, (), state, 'naive'))
 
 
+@pytest.mark.compiler
 @of_all
 def test_exports(name):
     arguments = example(name)

@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from mmdefocus.ops import available_backends, selective_scan
-from mmdefocus.ops.triton_support import interpreted
+from mmdefocus.ops.triton_support import interpreted, too_old
 
 pytest.importorskip('triton')
+needs_new_triton = pytest.mark.skipif(too_old() is not None, reason=str(too_old()))
 
 INTERPRETED_TESTS = (
     'triton and (equals or dtype or strides or extreme or nan_ or rules or formula or compiles)'
@@ -51,6 +52,7 @@ def runs(request):
         yield {module: pool.submit(run_interpreted, module) for module in asked_for}
 
 
+@needs_new_triton
 @pytest.mark.skipif(torch.cuda.is_available(), reason='they run on the GPU')
 @pytest.mark.skipif(interpreted(), reason='they run in this process')
 @pytest.mark.parametrize('module', MODULES)
@@ -60,6 +62,7 @@ def test_the_backends_pass_their_tests_interpreted(module, runs):
     assert ' passed' in done.stdout
 
 
+@needs_new_triton
 def test_auto_never_interprets():
     code = (
         'from mmdefocus.ops import available_backends, retention; import torch; '
@@ -121,6 +124,17 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
     torch.library.opcheck(import_operator(*operator), arguments)
 
 
+def test_an_older_triton_is_not_used(monkeypatch):
+    monkeypatch.setattr('triton.__version__', '3.4.0')
+    monkeypatch.setenv('TRITON_INTERPRET', '1')
+    too_old.cache_clear()
+    reason = available_backends('cpu')['retention']['triton']
+    monkeypatch.undo()
+    too_old.cache_clear()
+    assert reason == 'needs Triton 3.6 or newer, this is 3.4.0'
+
+
+@needs_new_triton
 @pytest.mark.skipif(interpreted(), reason='compiles')
 @pytest.mark.parametrize(
     ('operator', 'kernels'),

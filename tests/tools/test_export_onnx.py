@@ -3,10 +3,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 import torch
+from torch.torch_version import TorchVersion
 
 pytest.importorskip('onnx')
 pytest.importorskip('onnxscript')
 onnxruntime = pytest.importorskip('onnxruntime')
+pytestmark = pytest.mark.compiler
 
 TOOL = 'deployment/export_onnx'
 FAMILIES = {
@@ -92,6 +94,10 @@ def test_what_cannot_work_is_said_before_any_work(workshop, trained, monkeypatch
     monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
     found = workshop.error(TOOL, config, trained, 'a.onnx', *square)
     assert found == 'not installed: pip install onnx onnxscript onnxruntime'
+    monkeypatch.undo()
+    monkeypatch.setattr('torch.__version__', TorchVersion('2.8.0'))
+    found = workshop.error(TOOL, config, trained, 'a.onnx', *square)
+    assert found == 'torch 2.11 or newer is needed to export, this is 2.8.0'
     assert not list(workshop.path.glob('*.onnx'))
 
 

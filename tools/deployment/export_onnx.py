@@ -27,6 +27,7 @@ from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import check_place, replacing
 
 PACKAGES = ('onnx', 'onnxscript', 'onnxruntime')
+TORCH = '2.11'  # the oldest that exports all families; 2.8 fails with some
 FAMILIES = ('DefocusMamba', 'DefocusMamba2', 'DefocusRetNet', 'DefocusViT')
 OUTPUTS = {'mmpretrain': 'logits', 'mmdet': 'features'}
 TOLERANCE = 1e-3  # of the largest number in the output
@@ -65,6 +66,8 @@ def check_arguments(args: Namespace) -> None:
     """
     if absent := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(f'not installed: pip install {" ".join(absent)}')
+    if torch.__version__ < TORCH:
+        raise InputError(f'torch {TORCH} or newer is needed to export, this is {torch.__version__}')
     if args.out.suffix != '.onnx':
         raise InputError(f'OUT: expected a name that ends in .onnx, got {args.out}')
     if min(args.shape) < 1:

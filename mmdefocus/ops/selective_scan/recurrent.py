@@ -12,8 +12,18 @@ from ..operator import Outputs
 def recurrent_selective_scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, state: Tensor | None = None
 ) -> Outputs:
-    """See `selective_scan`."""
-    from torch._higher_order_ops.scan import scan  # imports the compiler, which takes a second
+    """See `selective_scan`.
+
+    Raises:
+        RuntimeError: If this version of torch has no scan that can be exported.
+    """
+    try:  # here, since it imports the compiler, which takes a second
+        from torch._higher_order_ops.scan import scan
+    except ImportError as error:
+        raise RuntimeError(
+            f'selective_scan: its exportable form needs the scan of torch 2.11, which torch '
+            f'{torch.__version__} does not have: update torch'
+        ) from error
 
     def step(h: Tensor, token: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         u_t, delta_t, B_t, C_t = token
