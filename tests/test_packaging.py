@@ -37,7 +37,7 @@ def test_metadata_names_version_license_and_requirements(package):
     assert header['Requires-Python'] == '>=3.10'
     needed = {line for line in header.get_all('Requires-Dist') if 'extra ==' not in line}
     assert 'torchvision; extra == "mmcv"' in header.get_all('Requires-Dist')  # no fork asks for it
-    assert needed == {'torch', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
+    assert needed == {'torch>=2.5.1', 'onedl-mmengine>=0.10.12', 'numpy', 'rich', 'safetensors'}
     assert set(header.get_all('Provides-Extra')) == {
         'cam',
         'clip',
