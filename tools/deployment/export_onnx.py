@@ -66,8 +66,6 @@ def check_arguments(args: Namespace) -> None:
     """
     if absent := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(f'not installed: pip install {" ".join(absent)}')
-    if torch.__version__ < TORCH:
-        raise InputError(f'torch {TORCH} or newer is needed to export, this is {torch.__version__}')
     if args.out.suffix != '.onnx':
         raise InputError(f'OUT: expected a name that ends in .onnx, got {args.out}')
     if min(args.shape) < 1:
@@ -128,6 +126,8 @@ def main(args: Namespace) -> None:
         check_config(cfg)
         predictor = build_predictor(cfg, args.checkpoint, 'cpu')
     check_place(args.out)
+    if torch.__version__ < TORCH:
+        raise InputError(f'torch {TORCH} or newer is needed to export, this is {torch.__version__}')
     output = OUTPUTS[cfg.default_scope]
     model = Exported(predictor.model, output).eval()
     generator = torch.Generator().manual_seed(0)

@@ -138,14 +138,14 @@ class DefocusClsHead(ClsHead):
         losses = {'loss_cls': self._mean_loss(logits, target)}
         if self.cal_acc:
             at_end = logits if logits.dim() == 2 else logits[:, -1]
-            losses['accuracy_top-1'] = Accuracy.calculate(at_end, target)[0]
+            losses['accuracy_top-1'] = _accuracy(at_end, target)
         if self.aux_fc is None:
             return losses
         aux_logits = self.forward_aux(feats)
         target = self.aux_targets(target)
         if self.cal_acc:
             pooled = aux_logits if aux_logits.dim() == 2 else aux_logits.mean(1)
-            losses['aux_accuracy_top-1'] = Accuracy.calculate(pooled, target)[0]
+            losses['aux_accuracy_top-1'] = _accuracy(pooled, target)
         losses['loss_aux'] = self.aux_weight * self._mean_loss(aux_logits, target)
         return losses
 
@@ -214,6 +214,11 @@ def unpack_tokens(feats: Features) -> ClsAndTokens:
 def mmpretrain_loss(loss: dict | None) -> dict:
     """Returns the config of a loss whose name means MMPretrain's under every default scope."""
     return {'_scope_': 'mmpretrain', **(loss or {'type': 'CrossEntropyLoss'})}
+
+
+def _accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Returns the top-1 accuracy in percent; by default MMPretrain counts no logit below 0."""
+    return Accuracy.calculate(logits, target, thrs=(None,))[0][0]
 
 
 def _classifier(in_channels: int, hidden_channels: int | None, num_classes: int) -> nn.Module:

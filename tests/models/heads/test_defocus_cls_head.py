@@ -70,6 +70,17 @@ def test_accuracies_of_both_classifiers(feats):
     assert {'accuracy_top-1', 'aux_accuracy_top-1'} <= losses.keys()
 
 
+def test_accuracies_count_right_answers_of_logits_below_zero(feats):
+    head = DefocusClsHead(3, 8, cal_acc=True)
+    with torch.no_grad():
+        for classifier in (head.fc, head.aux_fc):
+            classifier.weight.zero_()
+            classifier.bias.copy_(-2 + F.one_hot(LABELS[0], 3))
+    losses = head.loss(feats, samples())
+    right = 100 * LABELS.eq(LABELS[0]).float().mean()
+    assert losses['accuracy_top-1'] == losses['aux_accuracy_top-1'] == right
+
+
 @pytest.fixture
 def strips():
     """CLS after each of 5 strips, and the image tokens."""
