@@ -70,20 +70,23 @@ def backward(
         inputs = ()
         for i in tl.static_range(STEP + 2 * (K - 1)):
             t = start - (K - 1) + i
-            inputs += (tl.load(x + t * x_l, (t >= 0) & (t < L) & in_d, 0).to(wide),)
+            # not `&`, of which the interpreter of Triton 3.9 makes no mask
+            there = tl.where((t >= 0) & (t < L), in_d, False)
+            inputs += (tl.load(x + t * x_l, there, 0).to(wide),)
         gradients = ()
         for i in tl.static_range(STEP + K - 1):
             total = bias_d
             for k in tl.static_range(K):
                 total += taps_d[k] * inputs[i + k]
-            dy_t = tl.load(dy + (start + i) * dy_l, (start + i < L) & in_d, 0).to(wide)
+            there = tl.where(start + i < L, in_d, False)
+            dy_t = tl.load(dy + (start + i) * dy_l, there, 0).to(wide)
             sigmoid = tl.sigmoid(total)
             gradients += (dy_t * sigmoid * (1 + total * (1 - sigmoid)),)
         for i in tl.static_range(STEP):
             dx_t = tl.zeros((BLOCK_D,), wide)
             for later in tl.static_range(K):
                 dx_t += gradients[i + later] * taps_d[K - 1 - later]
-            tl.store(dx + (start + i) * dx_l, dx_t, (start + i < L) & in_d)
+            tl.store(dx + (start + i) * dx_l, dx_t, tl.where(start + i < L, in_d, False))
         added = ()
         for k in tl.static_range(K + 1):
             total = totals[k]

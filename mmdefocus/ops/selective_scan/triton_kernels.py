@@ -135,7 +135,7 @@ def scan(
         states = states_of(h, rates, u_s, delta_s, B_s, STEP)
         for i in tl.static_range(STEP):
             y_t = tl.sum(states[i + 1] * C_s[i].to(wide), 0, keep_dims=True)
-            tl.store(y + (start + i) * y_l, y_t, (start + i < L) & (d < D))
+            tl.store(y + (start + i) * y_l, y_t, tl.where(start + i < L, d < D, False))
         h = states[STEP]
     if KEEP_END:
         tl.store(starts, h, inside)

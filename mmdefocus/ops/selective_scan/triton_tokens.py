@@ -27,7 +27,9 @@ def load_tokens(x, x_l, start, L, inside, TOKENS: tl.constexpr, SOFTPLUS: tl.con
     nothing: tl.constexpr = float('-inf') if SOFTPLUS else 0
     tokens = ()
     for i in tl.static_range(TOKENS):
-        tokens += (tl.load(x + (start + i) * x_l, inside & (start + i < L), nothing),)
+        # not `&`, of which the interpreter of Triton 3.9 makes no mask
+        there = tl.where(start + i < L, inside, False)
+        tokens += (tl.load(x + (start + i) * x_l, there, nothing),)
     return tokens
 
 
