@@ -112,7 +112,7 @@ def differentiate():
     def run(function, inputs):
         leaves = [x.detach().requires_grad_() for x in inputs]
         y = function(*leaves)
-        generator = torch.Generator().manual_seed(2)
+        generator = torch.Generator().manual_seed(3)
         dy = torch.randn(y.shape, generator=generator).bfloat16()  # exact in any dtype
         return y, torch.autograd.grad(y, leaves, dy.to(y.dtype))
 

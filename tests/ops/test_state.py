@@ -80,7 +80,7 @@ def results(name, arguments, cuts, backend, state, dstate):
     """Returns y, the final state, and the gradients of all tensors and the initial state."""
     y, final = run_in_pieces(name, arguments, cuts, state, backend)
     leaves = [x for x in (*arguments.values(), state) if isinstance(x, torch.Tensor)]
-    generator = torch.Generator().manual_seed(2)
+    generator = torch.Generator().manual_seed(3)
     dy = torch.randn(y.shape, generator=generator).bfloat16().to(y.dtype)
     return y, final, *torch.autograd.grad((y, final), leaves, (dy, dstate), materialize_grads=True)
 
