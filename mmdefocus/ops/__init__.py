@@ -4,6 +4,7 @@ Needs torch only; compiled and GPU backends are loaded on first use. Each operat
 a line here.
 """
 
+from .apply_rotary import apply_rotary as apply_rotary
 from .bi_wkv import bi_wkv as bi_wkv
 from .causal_conv1d import causal_conv1d as causal_conv1d
 from .causal_conv1d import causal_conv1d_with_state as causal_conv1d_with_state
@@ -19,6 +20,5 @@ from .operator import replaced as replaced
 from .retention import retention as retention
 from .retention import retention_with_state as retention_with_state
 from .rms_norm import rms_norm as rms_norm
-from .rotary import apply_rotary as apply_rotary
 from .selective_scan import selective_scan as selective_scan
 from .selective_scan import selective_scan_with_state as selective_scan_with_state

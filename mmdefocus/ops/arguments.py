@@ -27,7 +27,7 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
         ValueError: If they do not fit; names the first argument that does not.
     """
     for name, tensor in tensors.items():
-        _check_dense(name, tensor)
+        check_dense(name, tensor)
     sizes: dict[str, int] = {}
     first = next(iter(tensors))
     device = tensors[first].device
@@ -40,7 +40,7 @@ def check_tensors(tensors: Mapping[str, Tensor], dimensions: Mapping[str, str]) 
             fits = fits and same and (size > 0 or letter in MAY_BE_EMPTY)
         if not fits:
             raise ValueError(_misfit(name, tensors, dimensions))
-        _check_dtype(name, tensor)
+        check_dtype(name, tensor)
         if tensor.device != device:
             raise ValueError(
                 f'{name}: expected the device of {first}, {device}, got {tensor.device}'
@@ -59,7 +59,7 @@ def check_state(state: Tensor | None, shape: tuple[int, ...], like: Tensor) -> N
         raise ValueError(f'initial_state: expected a tensor, got {type(state).__name__}')
     if state.shape != shape:
         raise ValueError(f'initial_state: expected {shape}, got {tuple(state.shape)}')
-    _check_dtype('initial_state', state)
+    check_dtype('initial_state', state)
     if state.device != like.device:
         raise ValueError(f'initial_state: expected the device {like.device}, got {state.device}')
 
@@ -107,7 +107,12 @@ def check_flag(name: str, value: bool) -> None:
         raise ValueError(f'{name}: expected True or False, got {value!r}')
 
 
-def _check_dense(name: str, tensor: object) -> None:
+def check_dense(name: str, tensor: object) -> None:
+    """Checks that an argument is a tensor of one piece of memory.
+
+    Raises:
+        ValueError: If it is not.
+    """
     if not isinstance(tensor, Tensor):
         raise ValueError(f'{name}: expected a tensor, got {type(tensor).__name__}')
     if tensor.layout != torch.strided or tensor.is_nested:
@@ -115,7 +120,12 @@ def _check_dense(name: str, tensor: object) -> None:
         raise ValueError(f'{name}: expected a dense tensor, got a {kind} one')
 
 
-def _check_dtype(name: str, tensor: Tensor) -> None:
+def check_dtype(name: str, tensor: Tensor) -> None:
+    """Checks that a tensor is of real numbers that operators compute with.
+
+    Raises:
+        ValueError: If it is not.
+    """
     if tensor.dtype not in DTYPES:
         allowed = ', '.join(str(dtype).removeprefix('torch.') for dtype in DTYPES)
         raise ValueError(f'{name}: expected one of {allowed}, got {tensor.dtype}')

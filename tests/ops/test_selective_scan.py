@@ -1,5 +1,6 @@
 """Every backend that this machine has, against the naive one and the released implementation."""
 
+import importlib
 from functools import partial
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_parity_with_the_released_scan(backend, relative_error):
 )
 def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive):
     equals_naive(make_inputs(**sizes), fast_backend, 1e-12)
+
+
+def test_equals_naive_with_the_images_in_parts(fast_backend, equals_naive, monkeypatch):
+    if fast_backend == 'triton':  # three images, then two
+        module = importlib.import_module('mmdefocus.ops.selective_scan.triton')
+        monkeypatch.setattr(module, 'ENOUGH', 7)
+    equals_naive(make_inputs(batch=5, channels=33, length=20), fast_backend, 1e-12)
 
 
 class TestAccuracy(AccuracyTests):

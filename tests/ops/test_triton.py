@@ -21,6 +21,7 @@ INTERPRETED_TESTS = (
     'triton and (equals or dtype or strides or extreme or nan_ or rules or formula or compiles)'
 )
 MODULES = (
+    'apply_rotary',
     'bi_wkv',
     'selective_scan',
     'gated_group_rms_norm',
@@ -84,7 +85,9 @@ def test_on_a_cpu_the_reason_is_told():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not (interpreted() or torch.cuda.is_available()), reason='needs Triton to run')
-@pytest.mark.parametrize('triton', ['scan', 'convolution', 'norm', 'attention', 'deformable'])
+@pytest.mark.parametrize(
+    'triton', ['scan', 'convolution', 'norm', 'rotary', 'attention', 'deformable']
+)
 def test_custom_operator_keeps_the_rules_of_torch(triton):
     """Its kernel for shapes says what it returns, so that torch.compile and torch.export work."""
     device = 'cpu' if interpreted() else 'cuda'
@@ -112,13 +115,20 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
             ('gated_group_rms_norm', 'gated_group_rms_norm_triton'),
             (*sequences[:2], rand(4), sequences[2], 2, 1e-6),
         ),
+        'rotary': (
+            ('apply_rotary', 'apply_rotary_triton'),
+            (heads[0], rand(1, 4), torch.arange(3.0, device=device)),
+        ),
         'attention': (
             ('decayed_attention', 'decayed_attention_triton'),
             (*heads, rand(1), True),
         ),
         'deformable': (
             ('ms_deform_attn', 'ms_deform_attn_triton'),
-            (rand(1, 6, 1, 2), torch.tensor([[2, 3]]), rand(1, 2, 1, 1, 2, 2), rand(1, 2, 1, 1, 2)),
+            (
+                *(rand(1, 6, 1, 2), torch.tensor([[2, 3]], device=device)),
+                *(rand(1, 2, 1, 1, 2, 2), rand(1, 2, 1, 1, 2)),
+            ),
         ),
     }[triton]
     torch.library.opcheck(import_operator(*operator), arguments)
@@ -139,6 +149,7 @@ def test_an_older_triton_is_not_used(monkeypatch):
 @pytest.mark.parametrize(
     ('operator', 'kernels'),
     [
+        ('apply_rotary', ['forward', 'backward']),
         ('causal_conv1d', ['forward', 'backward']),
         ('ms_deform_attn', ['attend', 'point_gradients', 'value_gradients']),
     ],

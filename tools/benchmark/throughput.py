@@ -50,6 +50,12 @@ def add_arguments(parser: Parser) -> None:
         '--compile', choices=('no', 'too', 'only'), default='no', help='measure compiled models'
     )
     parser.add_argument(
+        '--compile-mode',
+        choices=('default', 'reduce-overhead'),
+        default='default',
+        help='of torch.compile; the second launches all kernels at once, as a CUDA graph',
+    )
+    parser.add_argument(
         '--models',
         nargs='+',
         type=read_model,
@@ -124,11 +130,11 @@ def make_images(batch_size: int, side: int, device: str) -> Tensor:
     return torch.randn(batch_size, 3, side, side, device=device)
 
 
-def build(name: str, images: Tensor, tiny: bool = False) -> nn.Module:
+def build(name: str, images: Tensor, mode: str, tiny: bool = False) -> nn.Module:
     """Builds a model where the images are; one that torch.compile makes on the first call."""
     side = images.shape[-1]
     model = make_model(name.removesuffix(COMPILED), side, tiny).to(images.device)
-    return torch.compile(model) if name.endswith(COMPILED) else model
+    return torch.compile(model, mode=mode) if name.endswith(COMPILED) else model
 
 
 def peak_memory(args: argparse.Namespace) -> int:
@@ -145,7 +151,7 @@ def peak_memory(args: argparse.Namespace) -> int:
 
     def run(side: int, batch_size: int, tiny: bool) -> None:
         images = make_images(batch_size, side, args.device)
-        make_step(build(name, images, tiny), mode, images, DTYPES[args.dtype])()
+        make_step(build(name, images, args.compile_mode, tiny), mode, images, DTYPES[args.dtype])()
 
     # what is imported or started on the first step does not count
     run(WARM_UP_SIDE, 1, tiny=True)
@@ -164,10 +170,11 @@ def measure(
         what = ('--models', name.removesuffix(COMPILED), '--compile', compiled, f'--{mode}')
         size = ('--resolutions', side, '--batch-size', batch_size, '--dtype', args.dtype)
         options = ('--peak-memory', '--threads', args.threads)
+        options += ('--compile-mode', args.compile_mode)
         return peak_memory_alone(__file__, (*what, *size, *options))
 
     def repetition(name: str) -> Repetition:
-        models[name] = build(name, images)
+        models[name] = build(name, images, args.compile_mode)
         return partial(timed, make_step(models[name], mode, images, dtype), args.device)
 
     builds = {name: partial(repetition, name) for name in args.models}
@@ -222,7 +229,13 @@ def main(args: argparse.Namespace) -> None:
     console = make_console()
     settle(args)
     scan = scan_backend(args.device)
-    about = environment(args.threads, args.device, dtype=args.dtype, selective_scan=scan)
+    about = environment(
+        args.threads,
+        args.device,
+        dtype=args.dtype,
+        selective_scan=scan,
+        compile='no' if args.compile == 'no' else args.compile_mode,
+    )
     args.models = find_models(args.models, console)
     if args.peak_memory:
         print(peak_memory(args))

@@ -231,6 +231,7 @@ class MambaMixer(Mixer):
             A = self.decay()
         else:
             delta, A = self.dt_bias.expand_as(u), self.decay()
-        # Δ is divided in what it multiplies, A and B, which are small beside it
-        A, B = A / self.delta_scale, B / self.delta_scale
+        if self.delta_scale != 1:
+            # Δ is divided in what it multiplies, A and B, which are small beside it
+            A, B = A / self.delta_scale, B / self.delta_scale
         return ScanInputs(u, delta, A, B, C, bias, delta_softplus=self.decay is not None)

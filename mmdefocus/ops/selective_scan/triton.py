@@ -24,6 +24,7 @@ CHUNK = triton_kernels.CHUNK.value
 LANES = 32  # channels of a program that scans: one a thread, with all its states
 TILE = 256  # states in a program of the backward
 PROGRAMS = 4096  # of the backward, before the sequence is cut
+ENOUGH = 8192  # programs of the backward at once, of which each has a share of dB and dC
 STEP = 4  # tokens that the forward loads at once
 MIN_SEGMENT = 64  # tokens
 
@@ -93,37 +94,60 @@ def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 def _backward(*arguments: Any) -> tuple[Tensor, ...]:
     *inputs, kept, dy, dfinal = arguments
-    u, delta, A, B, C, state, bias = x = Scan(*inputs)
-    (batch, channels, length), states = u.shape, A.shape[1]
-    segment, segments = _segments(u, A)
-    width, block = _tile(states)
-    blocks = cdiv(channels, block)
-    du, ddelta = empty_by_token(u), empty_by_token(delta)
+    x = Scan(*inputs)
+    (batch, channels, _), states = x.u.shape, x.A.shape[1]
+    segment, segments = _segments(x.u, x.A)
+    du, ddelta = empty_by_token(x.u), empty_by_token(x.delta)
     ends = kept.new_zeros(batch, segments, channels, states)
-    if state is not None and dfinal is not None:  # what is compiled gives zeros for no gradient
+    if x.state is not None and dfinal is not None:  # what is compiled gives zeros for no gradient
         ends[:, -1] = dfinal
     if dy is None:
-        dy = torch.zeros_like(u)
-    dbias = kept.new_empty(batch * segments, channels)
-    dA = kept.new_empty(batch * segments, channels, states)
-    dB, dC = (kept.new_empty(blocks, batch, length, states) for _ in range(2))
-    with torch.cuda.device_of(u):
+        dy = torch.zeros_like(x.u)
+    with torch.cuda.device_of(x.u):
         if segments > 1:
-            _carried(ends, dy, C, x, segment, reverse=True)
-        scan_backward[blocks, segments, batch](
-            *(u, delta, bias, A, B, C, dy, kept, ends, du, ddelta, dbias, dA, dB, dC),
+            _carried(ends, dy, x.C, x, segment, reverse=True)
+        dB, dC, dA, dbias = _scanned_back(x, segment, kept, dy, ends, du, ddelta)
+    dstate = x.u.new_empty(0) if x.state is None else empty_by_token(x.state).copy_(ends[:, 0])
+    dbias = x.u.new_empty(0) if x.bias is None else dbias.sum(0)
+    return du, ddelta, dA.sum(0).to(x.A.dtype), dB.mT, dC.mT, dstate, dbias
+
+
+def _scanned_back(
+    x: Scan, segment: int, kept: Tensor, dy: Tensor, ends: Tensor, du: Tensor, ddelta: Tensor
+) -> tuple[Tensor, ...]:
+    """Fills in du and ddelta, a part of the images at a time.
+
+    Returns dB and dC, `(B, L, N)`, and the shares of dA and dbias, which are to be summed. Each block
+    of channels has a share of dB and dC: those of all images at once would be most of the memory.
+    """
+    (batch, channels, length), (_, segments, _, states) = x.u.shape, ends.shape
+    width, block = _tile(states)
+    blocks = cdiv(channels, block)
+    dA = kept.new_empty(batch * segments, channels, states)
+    dbias = kept.new_empty(batch * segments, channels)
+    parts = []
+    images = _images(batch, blocks * segments)
+    for first in range(0, max(1, batch), images):  # of no images, one empty part
+        part = slice(first, first + images)
+        rows = slice(first * segments, (first + images) * segments)
+        u, delta, B, C = (tensor[part] for tensor in (x.u, x.delta, x.B, x.C))
+        shares = kept.new_empty(2, blocks, len(u), length, states)
+        scan_backward[blocks, segments, len(u)](
+            *(u, delta, x.bias, x.A, B, C, dy[part], kept[part], ends[part]),
+            *(du[part], ddelta[part], dbias[rows], dA[rows], *shares),
             *(length, channels, states, segment, kept.shape[1]),
-            *(s for x in (u, delta, A, B, C, dy, ends, du, ddelta) for s in x.stride()),
-            KEEP_END=state is not None,
-            SOFTPLUS=bias is not None,
+            *(s for tensor in (u, delta, x.A, B, C) for s in tensor.stride()),
+            *(s for tensor in (dy, ends, du, ddelta) for s in tensor.stride()),
+            KEEP_END=x.state is not None,
+            SOFTPLUS=x.bias is not None,
             BLOCK_D=block,
             BLOCK_N=width,
             num_warps=1,
         )
-    dA, dB, dC = (partial.sum(0).to(x.dtype) for partial, x in ((dA, A), (dB, B), (dC, C)))
-    dstate = u.new_empty(0) if state is None else empty_by_token(state).copy_(ends[:, 0])
-    dbias = u.new_empty(0) if bias is None else dbias.sum(0)
-    return du, ddelta, dA, dB.mT, dC.mT, dstate, dbias
+        parts.append([share.sum(0).to(y.dtype) for share, y in zip(shares, (B, C), strict=True)])
+        del shares  # before those of the next part
+    dB, dC = parts[0] if len(parts) == 1 else map(torch.cat, zip(*parts, strict=True))
+    return dB, dC, dA, dbias
 
 
 _scan = custom_operator(
@@ -184,6 +208,12 @@ def _segments(u: Tensor, A: Tensor) -> tuple[int, int]:
     wanted = max(MIN_SEGMENT, cdiv(length * programs, PROGRAMS))
     segment = min(cdiv(wanted, CHUNK), max(1, cdiv(length, CHUNK))) * CHUNK
     return segment, max(1, cdiv(length, segment))
+
+
+def _images(batch: int, programs: int) -> int:
+    """Returns how many images the backward takes at once, given the programs of each."""
+    parts = max(1, batch * programs // ENOUGH)
+    return max(1, cdiv(batch, parts))
 
 
 def _tile(state: int) -> tuple[int, int]:
