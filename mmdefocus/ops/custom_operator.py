@@ -1,14 +1,14 @@
 """Registers a function and its gradient as operators of torch."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, get_type_hints
 
 import torch
 from torch import Tensor
 
-from .transforms import refuse_second_derivative
-
-Outputs = Tensor | tuple[Tensor, ...]
+from .eager import Outputs, eager_operator, needs_dispatcher, once
+from .transforms import Gradients, refuse_second_derivative
 
 _TENSORS = ('Tensor', 'Tensor?')
 _SCHEMA_TYPES = {
@@ -33,9 +33,10 @@ def custom_operator(
     schema: str | None = None,
     constant: tuple[int, ...] = (),
 ) -> Callable[..., Any]:
-    """Registers `mmdefocus::name` and `mmdefocus::name_backward`; returns the first.
+    """Registers `mmdefocus::name` and `mmdefocus::name_backward`; returns what calls the first.
 
-    `torch.compile` and `torch.export` take both as they are. There is no second derivative.
+    `torch.compile` and `torch.export` take both as they are. There is no second derivative. Where
+    nothing looks at the operators that are called, it calls the functions themselves, see `eager`.
 
     Args:
         name: The name of the operator and that of the backend, joined by an underscore.
@@ -57,6 +58,7 @@ def custom_operator(
     parameters = schema.partition(' -> ')[0][1:-1]
     types = [parameter.split()[0] for parameter in parameters.split(', ')]
     tensors = [place for place, type_ in enumerate(types) if type_ in _TENSORS]
+    floats = {place for place, type_ in enumerate(types) if type_ == 'float'}
     saved = ''.join(f', Tensor saved_{i}' for i in range(kept))
     given = ', Tensor gradient'
     if results > 1:
@@ -87,7 +89,9 @@ def custom_operator(
         ctx.save_for_backward(*(inputs[i] for i in tensors), *results[len(results) - kept :])
         ctx.options = [None if i in tensors else value for i, value in enumerate(inputs)]
 
-    def differentiate(ctx: Any, *output_gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+    def differentiate(
+        gradients: Callable[..., Gradients], ctx: Any, *output_gradients: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         given = output_gradients[:results]
         if all(gradient is None for gradient in given):
             return (None,) * len(types)
@@ -95,15 +99,24 @@ def custom_operator(
         arguments = list(ctx.options)
         for place, tensor in zip(tensors, saved, strict=False):
             arguments[place] = tensor
-        parts = run_backward(*arguments, *saved[len(tensors) :], *given)
+        parts = gradients(*arguments, *saved[len(tensors) :], *given)
         found: list[Tensor | None] = [None] * len(types)
         for place, part in zip(varied, parts, strict=True):
             found[place] = None if arguments[place] is None else part
         return tuple(found)
 
-    run.register_autograd(differentiate, setup_context=setup_context)
+    run.register_autograd(partial(differentiate, run_backward), setup_context=setup_context)
     run_backward.register_autograd(lambda *_: refuse_second_derivative(name))
-    return run
+    eagerly = partial(differentiate, partial(once, name, backward, run_backward))
+    run_eagerly = eager_operator(name, forward, setup_context, eagerly)
+
+    def call(*arguments: Any) -> Any:
+        if needs_dispatcher(arguments):
+            return run(*arguments)
+        # what is given as an integer, the dispatcher would convert
+        return run_eagerly(*(float(x) if i in floats else x for i, x in enumerate(arguments)))
+
+    return call
 
 
 def parameters_of(record: type) -> str:

@@ -53,14 +53,19 @@ def triton_backend(operator: str) -> Backend:
     """
 
     def run(*arguments: object) -> Tensor:
-        module = sys.modules[_loaded(operator)]
-        return getattr(module, f'triton_{operator}')(*arguments)
+        # torch.compile knows the modules that there were when it first saw `sys.modules`, which has
+        # the package, and reads attributes anew
+        package = sys.modules[_loaded(operator)]
+        return getattr(package.triton, f'triton_{operator}')(*arguments)
 
     return Backend(run, why_not, suits=on_cuda)
 
 
 def _loaded(operator: str) -> str:
-    return importlib.import_module(f'.{operator}.triton', __package__).__name__
+    """Returns the name of the package of an operator, of which `triton` is loaded."""
+    package = f'{__package__}.{operator}'
+    importlib.import_module(f'{package}.triton')
+    return package
 
 
 # torch.compile does not look into it: an import has no place in a graph, see `operator._choose`.

@@ -76,6 +76,22 @@ def test_auto_never_interprets():
     subprocess.run([sys.executable, '-c', code], env=environment, check=True)
 
 
+@pytest.mark.compiler
+@needs_new_triton
+def test_the_first_calls_may_be_compiled_ones_without_a_graph_break():
+    """The kernels of each operator are imported while the whole is traced."""
+    code = (
+        'import torch; from mmdefocus.ops import apply_rotary, causal_conv1d, retention\n'
+        'def mix(x):\n'
+        '    x = causal_conv1d(x, torch.ones(4, 3), torch.ones(4), backend="triton")\n'
+        '    q = apply_rotary(x[:, None], torch.ones(4), torch.arange(5), backend="triton")\n'
+        '    return retention(q, q, q, -torch.ones(1), backend="triton")\n'
+        'torch.compile(mix, fullgraph=True, backend="eager")(torch.randn(1, 5, 4))'
+    )
+    environment = os.environ | {'TRITON_INTERPRET': '1'}
+    subprocess.run([sys.executable, '-c', code], env=environment, check=True)
+
+
 @pytest.mark.skipif(interpreted(), reason='then it can run')
 def test_on_a_cpu_the_reason_is_told():
     assert 'TRITON_INTERPRET=1' in available_backends('cpu')['selective_scan']['triton']

@@ -117,8 +117,8 @@ def _scanned_back(
 ) -> tuple[Tensor, ...]:
     """Fills in du and ddelta, a part of the images at a time.
 
-    Returns dB and dC, `(B, L, N)`, and the shares of dA and dbias, which are to be summed. Each block
-    of channels has a share of dB and dC: those of all images at once would be most of the memory.
+    Returns dB and dC, `(B, L, N)`, and the shares of dA and dbias, which are to be summed. Each
+    block of channels has a share of dB and dC: those of all images would be most of the memory.
     """
     (batch, channels, length), (_, segments, _, states) = x.u.shape, ends.shape
     width, block = _tile(states)
