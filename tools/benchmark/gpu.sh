@@ -33,13 +33,13 @@ exec > >(tee "$out/gpu.log") 2>&1
 
 if [ "$device" = cuda ]; then
     mark=gpu dtype=bfloat16 model=base repeats=10 budget=1
-    runs=100 check='4,197,256,16 1,4097,128,16'
+    runs=100 seed=1 check='4,197,256,16 1,4097,128,16'
     mixers='64,197,1536,16 2,4097,1536,16 256,197,1536,16'
     shapes="$mixers 64,197,2048,16 2,4097,2048,16"
     sides='224 1024' batches='64 4'
 else
     mark='not gpu' dtype=float32 model=tiny repeats=1 budget=30
-    runs=2 check=1,9,64,4 shapes=1,9,64,4 mixers=1,9,64,4
+    runs=2 seed=1 check=1,9,64,4 shapes=1,9,64,4 mixers=1,9,64,4
     sides=32 batches=1
 fi
 
@@ -75,30 +75,49 @@ elif [ "$device" = cuda ] && compgen -G "$carried/mamba_ssm-*.tar.gz" >/dev/null
     peer=$!
 fi
 if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n auto); else workers=(); fi
-step tests 180 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider -vv "${workers[@]}"
-# the references go through one token after the other; what comes first is what is wanted first
-step correctness 120 "$python" $tools/correctness.py --device "$device" --shape $check --runs $runs \
-    --out "$out" --op gated_selective_scan selective_scan retention gated_group_rms_norm \
-    ms_deform_attn causal_conv1d decayed_attention bi_wkv
+# the references go through one token after the other, so this goes on beside the tests, too
+check() {
+    timeout 240 "$python" $tools/correctness.py --device "$device" --shape $1 --runs $runs \
+        --seed $seed --out "$out/correctness_$2" --op ${*:3} >"$out/correctness_$2.log" 2>&1 ||
+        { tail -n 5 "$out/correctness_$2.log" && return 1; }
+}
+scans='selective_scan gated_selective_scan'
+others='retention gated_group_rms_norm ms_deform_attn causal_conv1d decayed_attention apply_rotary
+    bi_wkv rms_norm'
+checks=()
+for shape in $check; do
+    length=$(cut -d, -f2 <<<"$shape")
+    check "$shape" "scans_$length" $scans &
+    checks+=($!)
+    check "$shape" "others_$length" $others &
+    checks+=($!)
+done
+step tests 230 "$python" -m pytest tests/ops -m "$mark" -p no:cacheprovider -q -rf --tb=short \
+    "${workers[@]}"
+for one in "${checks[@]}"; do wait "$one" || failed=1; done
+echo "== correctness: ready after $SECONDS s"
 if [ -n "$peer" ]; then
     wait "$peer" || { failed=1 && tail -n 20 "$out/mamba_ssm.log"; }
     echo "== mamba_ssm: ready after $SECONDS s"
 fi
 options=(--device "$device" --dtype $dtype --repeats $repeats --budget $budget --out "$out")
 # the others are there to be read, and need a tensor (B, L, D, N) or a call for each token
-backends='cpu triton mamba_ssm parallel chunkwise fused Conv1d fla fla_fixed_decay mmcv'
-step operators 150 "$python" $tools/ops.py "${options[@]}" --shape $shapes --backends $backends \
-    --op gated_selective_scan selective_scan retention decayed_attention causal_conv1d \
-    gated_group_rms_norm ms_deform_attn bi_wkv
-step mixers 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
-step inner 50 "$python" $tools/mixers.py "${options[@]}" --shape $mixers --part inner
-step models 100 "$python" $tools/throughput.py "${options[@]}" --resolutions $sides \
-    --models {defocus_mamba,defocus_mamba2,defocus_retnet,defocus_vit,deit}_$model \
-    --batch-size $batches
+backends='cpu triton mamba_ssm parallel chunkwise fused Conv1d mmcv'
+step operators 80 "$python" $tools/ops.py "${options[@]}" --shape $shapes --backends $backends \
+    --op $scans $others
+step mixers 40 "$python" $tools/mixers.py "${options[@]}" --shape $mixers
+step inner 40 "$python" $tools/mixers.py "${options[@]}" --shape $mixers --part inner
+models=$(echo {defocus_mamba,defocus_retnet,defocus_vit,deit}_"$model")
+sizes=(--resolutions $sides --batch-size $batches)
+step models 100 "$python" $tools/throughput.py "${options[@]}" "${sizes[@]}" --models $models
 if [ "$device" = cuda ]; then
-    options+=(--out "$out/compiled")
-    step compiled 100 "$python" $tools/throughput.py "${options[@]}" --compile only --resolutions 224 \
-        --models {defocus_mamba,deit}_base --batch-size 64
+    step graphs 70 "$python" $tools/throughput.py "${options[@]}" --out "$out/graphs" \
+        "${sizes[@]}" --models $models --cuda-graph
+    step compiled 100 "$python" $tools/throughput.py "${options[@]}" --out "$out/compiled" \
+        --resolutions 224 --batch-size 64 --models {defocus_mamba,deit}_base --compile only
+    # its autotuner takes minutes
+    step fla 100 "$python" $tools/ops.py "${options[@]}" --out "$out/fla" --op retention \
+        --shape $mixers --backends triton fla fla_fixed_decay
 fi
 echo "== all steps took $SECONDS s"
 exit $failed

@@ -4,7 +4,7 @@ A training step is forward, loss, backward and AdamW; the head is a linear layer
 All models take turns in one process. `linear` is the time of a model's linear layers alone, at the
 shapes that they have in it: the least that a step could cost. On a CPU, peak memory is that of a
 process that builds the model and runs one step, above what importing takes; on a GPU, that of the
-allocator in the second step, with the model. `first_s` is the first step, which loads and compiles.
+allocator in the steps after the first, with the model. `first_s` is the first step, which loads and compiles.
 Writes OUT/throughput.csv, and OUT/throughput.png where matplotlib is installed.
 """
 
@@ -23,7 +23,7 @@ from mmdefocus.utils.command import command
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
 from shared.arguments import AUTOCAST_DTYPES, DTYPES, Parser, positive
-from shared.measure import Repetition, interleave, timed
+from shared.measure import Repetition, captured, interleave, timed
 from shared.models import (
     MODELS,
     make_linear_step,
@@ -56,6 +56,11 @@ def add_arguments(parser: Parser) -> None:
         help='of torch.compile; the second launches all kernels at once, as a CUDA graph',
     )
     parser.add_argument(
+        '--cuda-graph',
+        action='store_true',
+        help='launch all kernels of a step at once: the time of the kernels alone, on a GPU',
+    )
+    parser.add_argument(
         '--models',
         nargs='+',
         type=read_model,
@@ -80,13 +85,15 @@ def settle(args: argparse.Namespace) -> None:
     """Gives the arguments that depend on others their values.
 
     Raises:
-        InputError: If there is a number of batch sizes that fits no other.
+        InputError: If arguments do not go together.
     """
     args.models = [
         f'{name}{suffix}'
         for name in args.models
         for suffix in {'no': [''], 'too': ['', COMPILED], 'only': [COMPILED]}[args.compile]
     ]
+    if args.cuda_graph and (args.device != 'cuda' or args.compile != 'no'):
+        raise InputError('--cuda-graph: expected --device cuda and no --compile')
     count = len(args.resolutions)
     if args.batch_size is None:
         args.batch_size = [max(1, round(DEFAULT_PIXELS / side**2)) for side in args.resolutions]
@@ -175,7 +182,8 @@ def measure(
 
     def repetition(name: str) -> Repetition:
         models[name] = build(name, images, args.compile_mode)
-        return partial(timed, make_step(models[name], mode, images, dtype), args.device)
+        step = make_step(models[name], mode, images, dtype)
+        return partial(timed, captured(step) if args.cuda_graph else step, args.device)
 
     builds = {name: partial(repetition, name) for name in args.models}
     trials = try_out(builds, args.device, peak_alone, f'{mode} at {side}', progress)
@@ -235,6 +243,7 @@ def main(args: argparse.Namespace) -> None:
         dtype=args.dtype,
         selective_scan=scan,
         compile='no' if args.compile == 'no' else args.compile_mode,
+        cuda_graph=args.cuda_graph,
     )
     args.models = find_models(args.models, console)
     if args.peak_memory:

@@ -96,6 +96,7 @@ def test_memory_of_a_training_step_holds_weights_gradients_and_averages(throughp
             ['--resolutions', '32', '--batch-size', '1', '2'],
             ['--batch-size', 'one for each resolution', '2'],
         ),
+        ('throughput', ['--cuda-graph'], ['--cuda-graph', '--device cuda']),
     ],
 )
 def test_bad_argument_is_one_line(workshop, tool, arguments, words):

@@ -104,7 +104,8 @@ def make_step(
         return torch.inference_mode()(precision(lambda: model(images)))
     model.train()
     labels = torch.arange(len(images), device=images.device) % NUM_CLASSES
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    on_gpu = images.is_cuda  # where a CUDA graph may hold the step
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True, capturable=on_gpu)
 
     def step() -> None:
         with precision:

@@ -15,6 +15,7 @@ from mmdefocus.utils.errors import one_line
 
 from .measure import Repetition, gigabyte, timed
 
+WARM_UPS = 3  # on a GPU: torch.compile may record the kernels in the second call and the third
 MEMORY_SHARE = 0.8  # of the free memory, what a process may take before it is given up
 
 
@@ -40,7 +41,7 @@ def try_out(
 
     Args:
         builds: What makes the candidates.
-        device: `cpu` or `cuda`. On a GPU, memory is what the allocator holds during a second call
+        device: `cpu` or `cuda`. On a GPU, memory is what the allocator holds during the next calls
             above what it held before the candidate was built.
         peak_alone: Measures the memory of a candidate on the CPU, see `peak_memory_alone`.
         where: The place in that line: an operator and its length.
@@ -70,7 +71,8 @@ def _try_on_gpu(build: Callable[[], Repetition]) -> Trial:
     repeat = build()
     first_s = timed(repeat, 'cuda')['step']
     torch.cuda.reset_peak_memory_stats()
-    repeat()
+    for _ in range(WARM_UPS):
+        repeat()
     return Trial(repeat, first_s, torch.cuda.max_memory_allocated() - before)
 
 
