@@ -4,8 +4,8 @@ A training step is forward, loss, backward and AdamW; the head is a linear layer
 All models take turns in one process. `linear` is the time of a model's linear layers alone, at the
 shapes that they have in it: the least that a step could cost. On a CPU, peak memory is that of a
 process that builds the model and runs one step, above what importing takes; on a GPU, that of the
-allocator in the steps after the first, with the model. `first_s` is the first step, which loads and compiles.
-Writes OUT/throughput.csv, and OUT/throughput.png where matplotlib is installed.
+allocator in the steps after the first, with the model. `first_s` is the first step, which loads and
+compiles. Writes OUT/throughput.csv, and OUT/throughput.png where matplotlib is installed.
 """
 
 import argparse
