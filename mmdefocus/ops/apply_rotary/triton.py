@@ -41,10 +41,32 @@ def channels_of(first, second, BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr):
 
 
 @triton.jit
-def angles_of(freqs, positions, t, h, n, L, N, freqs_h, freqs_n):
-    """Returns the positions of tokens, `(T, 1)`, and the angles of their channels, `(T, N)`."""
-    position = tl.load(positions + t, t < L, 0)
-    return position, position * tl.load(freqs + h * freqs_h + n * freqs_n, n < N, 0)
+def place_of(L, N, BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr):
+    """Returns image, head, tokens and channels of a program, and which of them there are."""
+    t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
+    n = tl.arange(0, BLOCK_N)[None, :]
+    return tl.program_id(2).to(tl.int64), tl.program_id(1), t, n, (t < L) & (n < N)
+
+
+@triton.jit
+def turns_of(
+    freqs, position, h, n, N, freqs_h, freqs_n, BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr
+):
+    """Returns the cosines and the sines of the first and the second channels of the pairs."""
+    angles = position * tl.load(freqs + h * freqs_h + n * freqs_n, n < N, 0)
+    cos_1, cos_2 = pairs_of(tl.cos(angles), BLOCK_T, BLOCK_N)
+    sin_1, sin_2 = pairs_of(tl.sin(angles), BLOCK_T, BLOCK_N)
+    return cos_1, cos_2, sin_1, sin_2
+
+
+@triton.jit
+def load_pairs(
+    x, b, h, t, n, x_b, x_h, x_l, x_n, inside,
+    wide: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr,
+):  # fmt: skip
+    """Loads the first and the second channels of the pairs of some tokens."""
+    place = b * x_b + h * x_h + t * x_l + n * x_n
+    return pairs_of(tl.load(x + place, inside, 0).to(wide), BLOCK_T, BLOCK_N)
 
 
 @triton.jit
@@ -54,16 +76,13 @@ def forward(
     BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Turns a block of tokens of a head; angles are in the dtype of `freqs`, `(H, N)`."""
-    t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    n = tl.arange(0, BLOCK_N)[None, :]
-    h = tl.program_id(1)
-    b = tl.program_id(2).to(tl.int64)
-    _, angles = angles_of(freqs, positions, t, h, n, L, N, freqs_h, freqs_n)
-    cos_1, cos_2 = pairs_of(tl.cos(angles), BLOCK_T, BLOCK_N)
-    sin_1, sin_2 = pairs_of(tl.sin(angles), BLOCK_T, BLOCK_N)
-    inside = (t < L) & (n < N)
-    place = b * x_b + h * x_h + t * x_l + n * x_n
-    x_1, x_2 = pairs_of(tl.load(x + place, inside, 0).to(angles.dtype), BLOCK_T, BLOCK_N)
+    wide = freqs.dtype.element_ty
+    b, h, t, n, inside = place_of(L, N, BLOCK_T, BLOCK_N)
+    position = tl.load(positions + t, t < L, 0)
+    cos_1, cos_2, sin_1, sin_2 = turns_of(
+        freqs, position, h, n, N, freqs_h, freqs_n, BLOCK_T, BLOCK_N
+    )
+    x_1, x_2 = load_pairs(x, b, h, t, n, x_b, x_h, x_l, x_n, inside, wide, BLOCK_T, BLOCK_N)
     turned = channels_of(x_1 * cos_1 - x_2 * sin_1, x_2 * cos_2 + x_1 * sin_2, BLOCK_T, BLOCK_N)
     tl.store(y + b * y_b + h * y_h + t * y_l + n * y_n, turned, inside)
 
@@ -76,18 +95,14 @@ def backward(
     BLOCK_T: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Turns gradients back; sums `(B blocks of tokens, H, N)` are partial gradients of `freqs`."""
-    t = tl.program_id(0) * BLOCK_T + tl.arange(0, BLOCK_T)[:, None]
-    n = tl.arange(0, BLOCK_N)[None, :]
-    h = tl.program_id(1)
-    b = tl.program_id(2).to(tl.int64)
-    position, angles = angles_of(freqs, positions, t, h, n, L, N, freqs_h, freqs_n)
-    cos_1, cos_2 = pairs_of(tl.cos(angles), BLOCK_T, BLOCK_N)
-    sin_1, sin_2 = pairs_of(tl.sin(angles), BLOCK_T, BLOCK_N)
-    inside = (t < L) & (n < N)
-    place = b * x_b + h * x_h + t * x_l + n * x_n
-    x_1, x_2 = pairs_of(tl.load(x + place, inside, 0).to(angles.dtype), BLOCK_T, BLOCK_N)
-    place = b * dy_b + h * dy_h + t * dy_l + n * dy_n
-    dy_1, dy_2 = pairs_of(tl.load(dy + place, inside, 0).to(angles.dtype), BLOCK_T, BLOCK_N)
+    wide = freqs.dtype.element_ty
+    b, h, t, n, inside = place_of(L, N, BLOCK_T, BLOCK_N)
+    position = tl.load(positions + t, t < L, 0)
+    cos_1, cos_2, sin_1, sin_2 = turns_of(
+        freqs, position, h, n, N, freqs_h, freqs_n, BLOCK_T, BLOCK_N
+    )
+    x_1, x_2 = load_pairs(x, b, h, t, n, x_b, x_h, x_l, x_n, inside, wide, BLOCK_T, BLOCK_N)
+    dy_1, dy_2 = load_pairs(dy, b, h, t, n, dy_b, dy_h, dy_l, dy_n, inside, wide, BLOCK_T, BLOCK_N)
     turned = channels_of(dy_1 * cos_1 + dy_2 * sin_2, dy_2 * cos_2 - dy_1 * sin_1, BLOCK_T, BLOCK_N)
     tl.store(dx + b * dx_b + h * dx_h + t * dx_l + n * dx_n, turned, inside)
     dangles = channels_of(
