@@ -1,5 +1,17 @@
-import pytest
+from pathlib import Path
 
+import pytest
+import yaml
+from mmengine.config import Config
+
+from mmdefocus.analysis.cost.summary import build_on_meta, default_shape, summarize
+
+ROOT = Path(__file__).parents[2]
+MODELS = [
+    model
+    for metafile in yaml.safe_load((ROOT / 'model-index.yml').read_text())['Import']
+    for model in yaml.safe_load((ROOT / metafile).read_text())['Models']
+]
 ENTRY = {
     'Name': 'tiny',
     'Config': 'configs/tiny.py',
@@ -37,3 +49,11 @@ def test_every_metafile_has_a_section(tool):
     for folder in ('imagenet', 'coco', 'clip', 'ablations'):
         assert f'## [configs/{folder}](../configs/{folder}/README.md)' in page
         assert (tool.ROOT / 'configs' / folder / 'README.md').is_file()
+
+
+@pytest.mark.parametrize('entry', MODELS, ids=lambda entry: entry['Name'])
+def test_metafiles_have_what_model_summary_counts(entry):
+    cfg, about = Config.fromfile(ROOT / entry['Config']), entry['Metadata']
+    parts = summarize(build_on_meta(cfg), default_shape(cfg))
+    assert about['FLOPs'] == sum(part.flops or 0 for part in parts)
+    assert about['Activations'] == sum(part.saved_bytes or 0 for part in parts)

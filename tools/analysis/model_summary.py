@@ -10,8 +10,9 @@ addition. Those of torch are counted by torch.utils.flop_counter, those of our o
     decayed attention   B H L² (2 (K + V) + 1) + 2 H L
     causal convolution  2 B L D W
 
-Activations are what training keeps for the backward in float32, for one image. In a detector both
-are known for backbone and neck: what follows depends on values, not on shapes alone.
+Activations are what training keeps for the backward in float32, for one image, where every operator
+has a kernel that keeps its inputs alone; plain torch keeps more. In a detector both are known for
+backbone and neck: what follows depends on values, not on shapes alone.
 """
 
 from argparse import ArgumentParser, Namespace

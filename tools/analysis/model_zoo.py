@@ -23,9 +23,9 @@ page.
 Results of the paper are quoted from it: **none is ours**, and a result of ours is "not measured"
 where we have not trained a model to the end. Parameters include the auxiliary classifier. GFLOPs
 (two operations per multiplication with addition) and activations (what training keeps for one
-image, in float32) are counted, not timed, by `tools/analysis/model_summary.py`, at the resolution
-of training; of detectors they are those of backbone and neck at 800 x 1333, of CLIP those of the
-image tower.
+image, in float32, with our kernels) are counted, not timed, by `tools/analysis/model_summary.py`,
+at the resolution of training; of detectors they are those of backbone and neck at 800 x 1333, of
+CLIP those of the image tower.
 
 Names lead to configs: `mim search mmdefocus --config NAME` where the package is installed with
 `pip install .` (tried with openmim 0.3.9), and from the repository

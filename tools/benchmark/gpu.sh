@@ -63,7 +63,7 @@ if compgen -G "$carried/*.whl" >/dev/null; then
     step install 60 "$python" -m pip install -q --no-index --find-links "$carried" onedl-mmengine
 fi
 if compgen -G "$carried/fla_core-*.whl" >/dev/null; then
-    step fla 60 "$python" -m pip install -q --no-deps "$carried"/{fla_core,flash_linear}*.whl
+    step install_fla 60 "$python" -m pip install -q --no-deps "$carried"/{fla_core,flash_linear}*.whl
 fi
 peer=
 if "$python" -c 'import selective_scan_cuda' 2>/dev/null; then
