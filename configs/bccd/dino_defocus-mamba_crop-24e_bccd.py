@@ -1,4 +1,4 @@
-# Photographs in other sizes and parts, for four more epochs.
+# Photographs in other sizes and parts, for four more epochs. The sizes are (width, height).
 _base_ = './dino_defocus-mamba_bccd.py'
 
 work_dir = 'work_dirs/bccd/detector_crop'
@@ -7,7 +7,7 @@ max_epochs = 24
 load, boxes, resize, flip, pack = _base_.train_dataloader.dataset.pipeline
 vary = [
     dict(type='RandomResize', scale=_base_.bccd_scale, ratio_range=(0.8, 1.4), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=_base_.bccd_scale[::-1]),
+    dict(type='RandomCrop', crop_size=_base_.bccd_scale),
 ]
 train_dataloader = dict(dataset=dict(pipeline=[load, boxes, *vary, flip, pack]))
 test_evaluator = dict(outfile_prefix=work_dir + '/predictions')

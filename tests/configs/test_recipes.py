@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
+from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.config import Config
-from mmengine.registry import HOOKS, DefaultScope
+from mmengine.registry import HOOKS, TRANSFORMS, DefaultScope
 from torch import nn
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
@@ -139,3 +141,24 @@ def test_fine_tuning_reads_sections_and_begins_with_both_classifiers():
     assert cfg.model.backbone.token_order == 'sections'  # Fig. 7; released: raster
     assert 'init_cfg' not in cfg.model.backbone
     assert cfg.load_from == 'work_dirs/defocus-mamba-large_32xb128_in21k-192px/in1k.pth'
+
+
+def test_crops_of_bccd_have_the_size_at_which_it_is_judged():
+    cfg = load('bccd/dino_defocus-mamba_crop-24e_bccd.py')
+    steps = [
+        step
+        for step in cfg.train_dataloader.dataset.pipeline
+        if step.type in ('RandomResize', 'RandomCrop')
+    ]
+    box = np.array([[0, 0, 640, 480]], np.float32)
+    sizes = []
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        transforms = [TRANSFORMS.build(step) for step in steps]
+    for _ in range(20):
+        results = dict(img=np.zeros((480, 640, 3), np.uint8), img_shape=(480, 640))
+        results |= dict(gt_bboxes=HorizontalBoxes(box), gt_bboxes_labels=np.zeros(1, int))
+        for transform in transforms:
+            results = transform(results)
+        sizes.append(results['img'].shape[:2])
+    width, height = cfg.bccd_scale
+    assert np.max(sizes, axis=0).tolist() == [height, width]
