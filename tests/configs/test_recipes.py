@@ -144,7 +144,7 @@ def test_fine_tuning_reads_sections_and_begins_with_both_classifiers():
 
 
 def test_crops_of_bccd_have_the_size_at_which_it_is_judged():
-    cfg = load('bccd/dino_defocus-mamba_crop-24e_bccd.py')
+    cfg = load('bccd/dino_defocus-mamba_36e_bccd.py')
     steps = [
         step
         for step in cfg.train_dataloader.dataset.pipeline

@@ -1,12 +1,13 @@
-# Photographs in other sizes and parts, for four more epochs. The sizes are (width, height).
+# Photographs a little smaller and larger, cut to the size of the others, for 16 more epochs. Sizes
+# are (width, height).
 _base_ = './dino_defocus-mamba_bccd.py'
 
-work_dir = 'work_dirs/bccd/detector_crop'
-max_epochs = 24
+work_dir = 'work_dirs/bccd/detector_36e'
+max_epochs = 36
 
 load, boxes, resize, flip, pack = _base_.train_dataloader.dataset.pipeline
 vary = [
-    dict(type='RandomResize', scale=_base_.bccd_scale, ratio_range=(0.8, 1.4), keep_ratio=True),
+    dict(type='RandomResize', scale=_base_.bccd_scale, ratio_range=(0.9, 1.2), keep_ratio=True),
     dict(type='RandomCrop', crop_size=_base_.bccd_scale),
 ]
 train_dataloader = dict(dataset=dict(pipeline=[load, boxes, *vary, flip, pack]))
