@@ -1,5 +1,6 @@
 """Training in many processes, where MMEngine needs help."""
 
+import gc
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -56,13 +57,15 @@ def join_processes(cfg: Config) -> None:
 
 
 def leave_processes() -> None:
-    """Ends the process group, if there is one.
+    """Ends the process groups, if there are any, and their threads.
 
-    Its threads would otherwise meet the end of the interpreter, which now and then aborts a process
-    that has done all its work.
+    The threads would otherwise meet the end of the interpreter, which now and then aborts a process
+    that has done all its work. They end with the last reference to their group. Wrapped models and
+    hooks hold some, and runners hold those in cycles.
     """
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()
+        gc.collect()
 
 
 @contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from .errors import one_line_errors
 from .memory import keep_freed_memory
 
-Work = Callable[[Namespace], int | None]
+Status = int | str | None  # what `SystemExit` takes
+Work = Callable[[Namespace], Status]
 Main = Callable[..., None]
 
 
@@ -25,7 +26,7 @@ def command(
     Args:
         add_arguments: Adds the arguments of the tool to a parser.
         parser_class: The class of the parser.
-        at_end: Called when the work is done.
+        at_end: Called when the work is done, or has ended the program with a status of its own.
     """
 
     def decorate(work: Work) -> Main:
@@ -37,8 +38,13 @@ def command(
             )
             if add_arguments:
                 add_arguments(parser)
+            args = parser.parse_args(argv)
             with one_line_errors():
-                status = work(parser.parse_args(argv))
+                status: Status
+                try:
+                    status = work(args)
+                except SystemExit as end:  # kept no longer, with all that its frames hold
+                    status = end.code
             if at_end:
                 at_end()
             if status is not None:

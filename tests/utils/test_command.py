@@ -1,5 +1,7 @@
 """Tools that are made here, called as their command line would."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from mmdefocus.utils.command import at_least, command
@@ -52,6 +54,22 @@ def test_status_that_is_returned_is_that_of_the_process(status):
     with pytest.raises(SystemExit) as stop:
         main([])
     assert stop.value.code == status
+
+
+@pytest.mark.parametrize('status', [None, 75])
+def test_what_comes_at_the_end_comes_after_work_that_ends_the_program_too(status):
+    done = []
+
+    @command(at_end=lambda: done.append('end'))
+    def main(args):
+        done.append('work')
+        if status:
+            raise SystemExit(status)
+
+    with pytest.raises(SystemExit) if status else nullcontext() as stop:
+        main([])
+    assert done == ['work', 'end']
+    assert status is None or stop.value.code == status
 
 
 def test_help_shows_the_docstring_of_the_module(capsys):

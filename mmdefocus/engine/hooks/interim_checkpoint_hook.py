@@ -72,6 +72,8 @@ class InterimCheckpointHook(Hook):
 
     def after_train(self, runner: Runner) -> None:
         """Removes the interim checkpoint of a training that has come to its end."""
+        if self._exchange is not None:
+            self._exchange.wait()  # no process ends while another one still listens
         path = Path(runner.work_dir) / NAME
         if runner.rank == 0 and path.is_file() and _last(runner) != str(path):
             path.unlink()
