@@ -27,6 +27,7 @@ ROUNDING = {
 LARGEST_RISE = 50
 # tensors along the tokens, with the dimension of the tokens
 ALONG = {
+    'apply_rotary': {'x': 2},
     'bi_wkv': {'k': 1, 'v': 1},
     'causal_conv1d': {'x': 1},
     'decayed_attention': {'q': 2, 'k': 2, 'v': 2},
@@ -105,6 +106,8 @@ def random_call(number: int) -> Call:
 def _vary(rng: random.Random, call: Call) -> None:
     """Gives what the examples do not vary other values."""
     x = call.arguments
+    if call.name == 'apply_rotary' and rng.random() < 0.5:  # the heads share frequencies
+        x['freqs'] = x['freqs'][0]
     if call.name == 'causal_conv1d':
         x['weight'] = torch.randn(len(x['weight']), rng.randint(1, 7))
     if call.name in ('retention', 'decayed_attention'):
@@ -181,12 +184,13 @@ def mistaken(number: int, call: Call) -> Call:
     mistakes = [
         x.to(rng.choice((torch.int64, torch.int8, torch.bool, torch.complex64))),
         torch.zeros_like(x, dtype=torch.uint8).view(torch.float8_e4m3fn),
-        x.unsqueeze(rng.randint(0, x.ndim)),
         x.to('meta'),
         x.to_sparse(),
         x.tolist(),
         None if key != 'delta_bias' else 1.0,
     ]
+    if key != 'freqs':  # which broadcast
+        mistakes.append(x.unsqueeze(rng.randint(0, x.ndim)))
     if key not in call.along:
         mistakes.append(x[..., :0])
     if len(call.tensors) > 1 and key not in ('x', 'weight'):  # of a size that others have, too
