@@ -38,11 +38,10 @@ def command(
             )
             if add_arguments:
                 add_arguments(parser)
-            args = parser.parse_args(argv)
             with one_line_errors():
                 status: Status
                 try:
-                    status = work(args)
+                    status = work(parser.parse_args(argv))
                 except SystemExit as end:  # kept no longer, with all that its frames hold
                     status = end.code
             if at_end:

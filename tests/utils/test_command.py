@@ -1,5 +1,6 @@
 """Tools that are made here, called as their command line would."""
 
+from argparse import ArgumentParser
 from contextlib import nullcontext
 
 import pytest
@@ -84,6 +85,17 @@ def test_error_in_the_input_is_one_line(capsys, monkeypatch):
         failing(InputError('bad input'))([])
     assert stop.value.code == 1
     assert capsys.readouterr().err == 'error: bad input\n'
+
+
+def test_bad_argument_of_a_parser_that_raises_is_one_line(capsys):
+    class Raising(ArgumentParser):
+        def error(self, message):
+            raise InputError(message)
+
+    with pytest.raises(SystemExit) as stop:
+        command(add_number, parser_class=Raising)(lambda args: None)(['--number', '0'])
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith('error: argument --number: ')
 
 
 def test_programming_error_passes():
