@@ -6,6 +6,7 @@ from mmdefocus.engine.command import command
 from mmdefocus.engine.config.check import check_data
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.engine.data_check import LOADERS, check_datasets
+from mmdefocus.utils.errors import InputError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,6 +21,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> None:
     """Checks all splits."""
     with config_of(args) as cfg:
+        if not any(cfg.get(loader) for loader in LOADERS):
+            raise InputError(f'{args.config}: the config has none of {", ".join(LOADERS)}')
         check_data(cfg, LOADERS)
         check_datasets(cfg, images=args.images)
 

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from mmdefocus.apis import Inferencer, Predictor
 from mmdefocus.datasets.image_files import images_of
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, share
 from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
@@ -29,7 +29,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     parser.add_argument(
         '--score-thr',
-        type=float,
+        type=share,
         default=Predictor.score_threshold,
         metavar='SCORE',
         help='draw boxes of at least this score; default %(default)s; the JSON file has them all',

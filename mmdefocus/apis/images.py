@@ -1,6 +1,6 @@
 """Images wherever they are: files, folders, addresses, arrays and images of Pillow."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from ..utils.errors import InputError
 
 TIMEOUT = 30  # seconds without an answer
 LARGEST_FILE = 64 * 2**20  # bytes of an image behind an address
+KINDS = 'a path, an address, an array or an image of Pillow'
 DEEP_MODES = ('I', 'F')  # the modes of Pillow that begin so have more than 8 bits
 
 Source = str | Path | np.ndarray | Image.Image
@@ -55,6 +56,8 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
     """
     if isinstance(sources, str | Path | np.ndarray | Image.Image):
         sources = [sources]
+    elif not isinstance(sources, Iterable):
+        raise InputError(f'inputs: expected {KINDS}, or several, got {type(sources).__name__}')
     for number, source in enumerate(sources, 1):
         if isinstance(source, np.ndarray):
             yield NamedImage(f'array {number}', _checked(source, f'array {number}'))
@@ -67,10 +70,7 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
             for path in images_of(Path(source)):
                 yield NamedImage(str(path), loader({'img_path': str(path)})['img'])
         else:
-            raise InputError(
-                f'input {number}: expected a path, an address, an array or an image of Pillow, got '
-                f'{type(source).__name__}'
-            )
+            raise InputError(f'input {number}: expected {KINDS}, got {type(source).__name__}')
 
 
 def is_address(source: str) -> bool:

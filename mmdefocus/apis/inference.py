@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.device import get_device
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
@@ -21,6 +20,7 @@ from ..datasets.config_parts import compare_classes, declared_classes, leaves, t
 from ..datasets.transforms import LoadImage
 from ..evaluation.drawing import draw_boxes, draw_class
 from ..models.build import build_model
+from ..utils.devices import device_of
 from ..utils.errors import InputError
 
 TOP = 5
@@ -39,12 +39,14 @@ class Predictor(ABC):
         score_threshold: Boxes of a lower score are not drawn.
 
     Raises:
-        InputError: If the checkpoint cannot be read or does not fit the model.
+        InputError: If there is no such device, or the checkpoint cannot be read or does not fit the
+            model.
     """
 
     score_threshold = 0.3
 
     def __init__(self, cfg: Config, checkpoint: str, device: str | None = None) -> None:
+        place = device_of(device)
         init_default_scope(cfg.default_scope)
         content = read_checkpoint(checkpoint)
         weights = weights_of(content, checkpoint)
@@ -52,7 +54,7 @@ class Predictor(ABC):
         self.model = build_model(cfg)
         with checked_load(self.model, checkpoint, 'nothing'):
             load_state_dict(self.model, weights)
-        self.model.to(device or get_device()).eval()
+        self.model.to(place).eval()
         self.classes = _class_names(cfg, checkpoint, content)
         self.loader, self.pipeline = _split_pipeline(cfg)
 

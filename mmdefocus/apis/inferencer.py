@@ -9,7 +9,10 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.structures import BaseDataElement
 
+from ..datasets.config_parts import type_name
 from ..evaluation.drawing import picture_name
+from ..utils.checks import check_positive_int, check_share
+from ..utils.config_keys import check_keys
 from ..utils.errors import InputError, one_line
 from ..utils.files import replacing
 from .images import NamedImage, Source, read_images
@@ -32,8 +35,8 @@ class Inferencer:
         predictor: A `Classifier`, `Detector` or `ZeroShotClassifier`.
 
     Raises:
-        InputError: If the config cannot be read, the weights do not fit it, or labels are missing
-            or superfluous.
+        InputError: If the config cannot be read or lacks a key, the weights do not fit it, there is
+            no such device, or labels are missing or superfluous.
     """
 
     def __init__(
@@ -46,10 +49,11 @@ class Inferencer:
         templates: Sequence[str] | str = ('{}',),
     ) -> None:
         cfg = model if isinstance(model, Config) else _read_config(Path(model))
+        check_keys(cfg, ('model', 'test_dataloader'))
         self.predictor: Predictor
         if labels is not None:
             self.predictor = ZeroShotClassifier(cfg, str(weights), labels, templates, device)
-        elif cfg.model.type == 'DefocusCLIP':
+        elif type_name(cfg.model.get('type')) == 'DefocusCLIP':
             raise InputError('labels: expected at least two texts for a DefocusCLIP, got None')
         else:
             self.predictor = build_predictor(cfg, str(weights), device)
@@ -73,7 +77,8 @@ class Inferencer:
                 http or https, an array, BGR `(H, W, 3)` or grey `(H, W)`, or an image of Pillow.
             batch_size: How many images are read before they are predicted, at least 1.
             out_dir: Pictures of what was found are written here.
-            pred_score_thr: Boxes of a lower score are not drawn; the result has them all.
+            pred_score_thr: Boxes of a lower score, in [0, 1], are not drawn; the result has them
+                all.
             return_datasamples: Whether to return the data samples of the model.
 
         Returns:
@@ -82,9 +87,10 @@ class Inferencer:
 
         Raises:
             InputError: Names the input that cannot be read.
+            ValueError: If `batch_size` or `pred_score_thr` is out of its range.
         """
-        if batch_size < 1:
-            raise InputError(f'batch_size: expected at least 1, got {batch_size}')
+        check_positive_int('batch_size', batch_size)
+        check_share('pred_score_thr', pred_score_thr)
         self.predictor.score_threshold = pred_score_thr
         samples, results, used = [], [], set[str]()
         for image, sample in self._predictions(inputs, batch_size):

@@ -39,8 +39,8 @@ class ZeroShotClassifier(Predictor):
         templates: Sequence[str] | str = ('{}',),
         device: str | None = None,
     ) -> None:
-        if type_name(cfg.model.type) != 'DefocusCLIP':
-            raise InputError(f'{cfg.filename}: expected a DefocusCLIP, got {cfg.model.type}')
+        if (kind := type_name(cfg.model.get('type'))) != 'DefocusCLIP':
+            raise InputError(f'{cfg.filename}: expected a DefocusCLIP, got {kind}')
         if len(set(labels)) < max(2, len(labels)):
             raise InputError(f'labels: expected at least two different ones, got {list(labels)}')
         if not all(label.strip() for label in labels):

@@ -10,7 +10,9 @@ from mmengine.runner.checkpoint import load_state_dict
 
 from ..checkpoints.checks import checked_load, is_pretrained
 from ..checkpoints.files import write_checkpoint
+from ..datasets.config_parts import type_name
 from ..models.build import build_model
+from ..utils.config_keys import check_keys
 from ..utils.errors import InputError
 from ..utils.files import folder_beside
 from ..version import __version__
@@ -70,8 +72,10 @@ def write_hub_folder(
         The paths of the files.
 
     Raises:
-        InputError: If the weights do not fit, or the config is neither of mmdet nor of mmpretrain.
+        InputError: If the weights do not fit, the config lacks what inference needs, or it is
+            neither of mmdet nor of mmpretrain.
     """
+    check_keys(cfg, ('model', 'test_dataloader'))
     model = build_model(cfg)
     with checked_load(model, source, 'nothing'):
         load_state_dict(model, checkpoint['state_dict'])
@@ -94,7 +98,7 @@ def model_card(cfg: Config, checkpoint: Mapping[str, Any]) -> str:
     Raises:
         InputError: If the config is neither of mmdet nor of mmpretrain.
     """
-    zero_shot = cfg.model.type == 'DefocusCLIP'
+    zero_shot = type_name(cfg.model.type) == 'DefocusCLIP'
     if not zero_shot and cfg.get('default_scope') not in TASKS:
         raise InputError(
             f'{cfg.filename}: expected default_scope mmdet or mmpretrain, got '
@@ -106,8 +110,8 @@ def model_card(cfg: Config, checkpoint: Mapping[str, Any]) -> str:
     return CARD.format(
         task=task,
         result=result,
-        backbone=backbone.type,
-        architecture=cfg.model.type,
+        backbone=type_name(backbone.type),
+        architecture=type_name(cfg.model.type),
         name=Path(cfg.filename).stem,
         parameters=sum(weight.numel() for weight in checkpoint['state_dict'].values()) / 1e6,
         version=__version__,

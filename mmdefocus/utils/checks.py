@@ -1,7 +1,7 @@
 """Checks of arguments, each with one line that names the argument."""
 
 from collections.abc import Collection
-from numbers import Integral
+from numbers import Integral, Real
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
@@ -35,6 +35,12 @@ def check_multiple(name: str, value: int, factor: int) -> None:
     """Raises a ValueError if a number is not positive, or no multiple of a factor."""
     if value < 1 or value % factor:
         raise ValueError(f'{name}: expected a positive multiple of {factor}, got {value}')
+
+
+def check_share(name: str, value: object) -> None:
+    """Raises a ValueError if a value is no number in [0, 1]."""
+    if not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise ValueError(f'{name}: expected a number in [0, 1], got {value!r}')
 
 
 def check_rate(name: str, value: float) -> None:

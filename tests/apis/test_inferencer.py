@@ -119,6 +119,44 @@ def test_a_config_may_be_a_file(tiny, tmp_path):
         Inferencer(tmp_path / 'config.py', tiny.checkpoint)
 
 
+@pytest.mark.parametrize('key', ['model', 'test_dataloader'])
+def test_a_config_without_what_it_needs_is_named(tiny, key):
+    tiny.config.pop(key)
+    with pytest.raises(InputError, match=f'the config has no {key!r}'):
+        Inferencer(tiny.config, tiny.checkpoint)
+
+
+def test_a_device_that_is_not_there_is_named(tiny):
+    with pytest.raises(InputError, match=r"device: expected .* got 'quux'"):
+        Inferencer(tiny.config, tiny.checkpoint, 'quux')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (dict(batch_size=0), 'batch_size: expected a positive int, got 0'),
+        (dict(batch_size=1.5), 'batch_size: expected a positive int, got 1.5'),
+        (dict(pred_score_thr=float('nan')), 'pred_score_thr: expected a number in .*, got nan'),
+        (dict(pred_score_thr='high'), "pred_score_thr: expected a number in .*, got 'high'"),
+    ],
+)
+def test_an_argument_out_of_its_range_is_named(inferencer, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        inferencer(PIXELS, **arguments)
+
+
+def test_inputs_that_are_none_are_named(inferencer):
+    with pytest.raises(InputError, match=r'inputs: expected a path, .*, got NoneType'):
+        inferencer(None)
+
+
+def test_a_config_may_hold_classes_in_place_of_names(tiny):
+    from mmpretrain.models import ImageClassifier
+
+    tiny.config.model.type = ImageClassifier
+    assert isinstance(Inferencer(tiny.config, tiny.checkpoint, 'cpu').predictor, Classifier)
+
+
 def test_labels_belong_to_clip_alone(tiny):
     with pytest.raises(InputError, match='expected a DefocusCLIP, got ImageClassifier'):
         Inferencer(tiny.config, tiny.checkpoint, labels=['a', 'b'])

@@ -18,6 +18,12 @@ def test_a_head_for_other_classes_is_one_line(workshop):
     assert 'num_classes is 2, but train_dataloader has 3 classes' in message
 
 
+def test_a_config_without_data_is_one_line(workshop):
+    (workshop.path / 'bare.py').write_text("default_scope = 'mmpretrain'")
+    message = workshop.error('check_data', 'bare.py')
+    assert message.endswith('has none of train_dataloader, val_dataloader, test_dataloader')
+
+
 def test_a_broken_image_is_one_line(workshop):
     (workshop.data / 'dark' / '0.png').write_bytes(b'no image')
     workshop.run('check_data', workshop.config())

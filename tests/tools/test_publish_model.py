@@ -81,6 +81,9 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
         ((trained, 'new/a.txt'), 'OUT: expected a name that ends in .pth, got new/a.txt'),
     ):
         assert workshop.error('publish_model', *arguments) == message
+    (workshop.path / 'bare.py').write_text("default_scope = 'mmpretrain'")
+    message = workshop.error('publish_model', trained, 'new', '--hub', 'bare.py')
+    assert message == "bare.py: the config has no 'model'"
     assert not (workshop.path / 'new').exists()
 
 

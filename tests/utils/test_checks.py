@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from mmdefocus.utils.checks import (
@@ -6,6 +7,7 @@ from mmdefocus.utils.checks import (
     check_multiple,
     check_positive,
     check_rate,
+    check_share,
 )
 
 
@@ -21,6 +23,9 @@ from mmdefocus.utils.checks import (
         (check_multiple, (6, 4), '^name: expected a positive multiple of 4, got 6$'),
         (check_multiple, (0, 4), '^name: expected a positive multiple of 4, got 0$'),
         (check_rate, (1.0,), r'^name: expected a number in \[0, 1\), got 1.0$'),
+        (check_share, (1.01,), r'^name: expected a number in \[0, 1\], got 1.01$'),
+        (check_share, (float('nan'),), r'^name: expected a number in \[0, 1\], got nan$'),
+        (check_share, ('0.3',), r"^name: expected a number in \[0, 1\], got '0.3'$"),
         (check_rate, (-0.1,), r'^name: expected a number in \[0, 1\), got -0.1$'),
     ],
 )
@@ -35,3 +40,5 @@ def test_good_values_pass():
     check_divides('name', 4, 'all', 8)
     check_multiple('name', 8, 4)
     check_rate('name', 0.0)
+    check_share('name', 1)
+    check_share('name', np.float32(0.3))

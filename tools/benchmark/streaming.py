@@ -45,7 +45,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--at-once', action='store_true', help='with forward, not by strips')
     parser.add_argument('--repeats', type=at_least(1), default=3, help='of forward')
     parser.add_argument('--forget', type=float, default=0.0, help='see ImageStream')
-    parser.add_argument('--threads', type=int, help='default: as torch chooses')
+    parser.add_argument('--threads', type=at_least(1), help='default: as torch chooses')
 
 
 def tiles_of(folder: Path) -> list[np.ndarray]:

@@ -1,6 +1,5 @@
-"""Finds mistakes in a config before anything is built: keys, data and checkpoints."""
+"""Finds mistakes in a config before anything is built: options, parts, data and checkpoints."""
 
-import difflib
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,6 +11,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ...checkpoints.checks import check_file, is_pretrained
+from ...utils.config_keys import nearest
 from ...utils.errors import InputError
 from ...utils.files import is_local
 
@@ -49,17 +49,6 @@ def check_options(cfg: Config, options: Mapping[str, object]) -> None:
             raise InputError(
                 f'--cfg-options {option}: the config has no {key!r}{nearest(key, valid)}'
             )
-
-
-def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
-    """Checks that the config has all that a command needs.
-
-    Raises:
-        InputError: Names the missing key and the nearest ones that the config has.
-    """
-    for key in wanted:
-        if cfg.get(key) is None:
-            raise InputError(f'{cfg.filename}: the config has no {key!r}{nearest(key, cfg)}')
 
 
 def check_parts(cfg: Config) -> None:
@@ -178,12 +167,6 @@ def check_pretrained(cfg: Config) -> None:
     for node in dicts(cfg.get('model')):
         if is_pretrained(node):
             check_file(node['checkpoint'], node.get('prefix'))
-
-
-def nearest(key: str, valid: Iterable[str]) -> str:
-    """Returns '; nearest: a, b' with the valid names that look like a key, or nothing."""
-    names = difflib.get_close_matches(key, sorted(map(str, valid)), n=3)
-    return f'; nearest: {", ".join(names)}' if names else ''
 
 
 def dicts(node: object) -> Iterator[Mapping]:

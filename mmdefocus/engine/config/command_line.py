@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from ...utils.config_keys import check_keys
 from ...utils.errors import InputError, one_line
 from .changes import set_launcher, set_work_dir
-from .check import check_keys, check_options, check_parts
+from .check import check_options, check_parts
 from .errors import config_errors, config_fault
 
 

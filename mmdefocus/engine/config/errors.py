@@ -10,8 +10,9 @@ from mmengine.config import Config
 from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import Registry
 
+from ...utils.config_keys import nearest
 from ...utils.errors import InputError, explain, one_line
-from .check import dicts, nearest
+from .check import dicts
 from .places import place_of
 
 EXPLAINED = (
@@ -113,7 +114,8 @@ def _bad_value(error: Exception) -> str | None:
     for frame in reversed(frames):
         built = frame.f_locals.get('obj_cls')
         if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
-            return f'{built.__name__}: {one_line(error)}'
+            name, text = f'{built.__name__}: ', one_line(error)
+            return name + text.removeprefix(name)  # some say themselves who they are
     by_runner = frames[-1].f_globals['__name__'] == 'mmengine.runner.runner'
     return one_line(error) if by_runner or 'failed to load image' in str(error) else None
 

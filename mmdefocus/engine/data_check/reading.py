@@ -15,9 +15,9 @@ from ...datasets.coco_file import read_coco_table
 from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
 from ...datasets.folder_contents import folder_contents, list_contents
+from ...utils.config_keys import nearest
 from ...utils.errors import InputError
 from ...utils.files import is_local
-from ..config.check import nearest
 from .built import built_contents, can_build
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -1,7 +1,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.config.check import check_data, check_keys, check_options, check_parts
+from mmdefocus.engine.config.check import check_data, check_options, check_parts
 from mmdefocus.utils.errors import InputError
 
 
@@ -17,12 +17,6 @@ def test_option_with_an_unknown_first_key_is_refused(option, hint):
 
 def test_option_may_be_a_key_of_the_runner_that_the_config_does_not_set():
     check_options(Config(dict(model={})), {'randomness.seed': 1, 'sync_bn': 'torch'})
-
-
-def test_missing_key_is_named_with_the_nearest():
-    cfg = Config(dict(optim_wraper={}))
-    with pytest.raises(InputError, match="no 'optim_wrapper'; nearest: optim_wraper"):
-        check_keys(cfg, ['optim_wrapper'])
 
 
 def config(dataset, **keys):

@@ -62,6 +62,12 @@ def test_value_that_a_class_refuses_is_named_with_the_class(make_runner):
     assert found == 'SGD: Invalid learning rate: -1.0'
 
 
+def test_a_class_that_names_itself_is_named_once(make_runner):
+    hook = dict(type='InterimCheckpointHook', minutes=-1)
+    found = build(make_runner, custom_hooks=[hook])
+    assert found == 'InterimCheckpointHook: minutes: expected a time above 0, got -1'
+
+
 def test_unknown_argument_in_code_is_a_programming_error(make_runner):
     def buggy(lr):
         """Takes no momentum."""
