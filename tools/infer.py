@@ -15,8 +15,9 @@ from rich.progress import track
 
 from mmdefocus.apis import Inferencer, Predictor
 from mmdefocus.datasets.image_files import images_of
-from mmdefocus.engine.command import command, share
+from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_images, config_of
+from mmdefocus.utils.checks import check_share
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
 from mmdefocus.utils.files import write_json
@@ -29,7 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_images(parser)
     parser.add_argument(
         '--score-thr',
-        type=share,
+        type=float,
         default=Predictor.score_threshold,
         metavar='SCORE',
         help='draw boxes of at least this score; default %(default)s; the JSON file has them all',
@@ -69,6 +70,7 @@ def predict(images: list[Path], args: Namespace, inferencer: Inferencer, console
 @command(add_arguments)
 def main(args: Namespace) -> int:
     """Predicts all images; returns 1 if one of them could not be read."""
+    check_share('--score-thr', args.score_thr)
     images = images_of(args.images)
     with config_of(args, 'model', 'test_dataloader') as cfg:
         inferencer = Inferencer(cfg, args.checkpoint, args.device)

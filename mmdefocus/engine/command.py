@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from ..utils.command import at_least, share
+from ..utils.command import at_least
 from ..utils.command import command as plain_command
 from .distributed import leave_processes
 
-__all__ = ['at_least', 'command', 'share']
+__all__ = ['at_least', 'command']
 
 command = partial(plain_command, at_end=leave_processes)

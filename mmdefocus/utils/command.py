@@ -63,14 +63,3 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
-
-
-def share(text: str) -> float:
-    """Reads an argument that is a number in [0, 1]."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1:
-        raise ArgumentTypeError(f'expected a number in [0, 1], got {text!r}')
-    return number

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from mmdefocus.apis import Classifier, Inferencer, images
+from mmdefocus.models import DefocusCLIP
 from mmdefocus.utils.errors import InputError
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -150,16 +151,10 @@ def test_inputs_that_are_none_are_named(inferencer):
         inferencer(None)
 
 
-def test_a_config_may_hold_classes_in_place_of_names(tiny):
-    from mmpretrain.models import ImageClassifier
-
-    tiny.config.model.type = ImageClassifier
-    assert isinstance(Inferencer(tiny.config, tiny.checkpoint, 'cpu').predictor, Classifier)
-
-
-def test_labels_belong_to_clip_alone(tiny):
+@pytest.mark.parametrize('clip', ['DefocusCLIP', DefocusCLIP], ids=['name', 'class'])
+def test_labels_belong_to_clip_alone(tiny, clip):
     with pytest.raises(InputError, match='expected a DefocusCLIP, got ImageClassifier'):
         Inferencer(tiny.config, tiny.checkpoint, labels=['a', 'b'])
-    tiny.config.model.type = 'DefocusCLIP'
+    tiny.config.model.type = clip
     with pytest.raises(InputError, match='labels: expected at least two texts'):
         Inferencer(tiny.config, tiny.checkpoint)

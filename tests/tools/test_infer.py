@@ -121,6 +121,11 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(workshop, trained):
         ((images, workshop.config(scope), trained), 'expected default_scope mmdet or mmpretrain'),
     ):
         assert message in workshop.error('infer', *arguments, '--out', 'out')
+    for score in ('-0.1', '1.01', 'nan'):
+        message = workshop.error(
+            'infer', images, config, trained, '--out', 'out', f'--score-thr={score}'
+        )
+        assert message == f'--score-thr: expected a number in [0, 1], got {float(score)}'
     assert not (workshop.path / 'out').exists()
 
 

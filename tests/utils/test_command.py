@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from mmdefocus.utils.command import at_least, command, share
+from mmdefocus.utils.command import at_least, command
 from mmdefocus.utils.errors import InputError
 
 
@@ -101,18 +101,6 @@ def test_bad_argument_of_a_parser_that_raises_is_one_line(capsys):
 def test_programming_error_passes():
     with pytest.raises(RuntimeError, match='bug'):
         failing(RuntimeError('bug'))([])
-
-
-@pytest.mark.parametrize('text', ['-0.1', '1.01', 'nan', 'some'])
-def test_number_that_is_no_share_is_refused_with_its_option(capsys, text):
-    @command(lambda parser: parser.add_argument('--part', type=share))
-    def main(args):
-        """Is never reached."""
-
-    with pytest.raises(SystemExit):
-        main([f'--part={text}'])
-    expected = f"argument --part: expected a number in [0, 1], got '{text}'"
-    assert expected in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('text', ['0', '--1', '-3', '1.5', 'many'])
