@@ -202,12 +202,17 @@ def _lines(table: Mapping, found: Mapping[str, Sequence[Run]]) -> Iterable[str]:
         values = [[run.last(metric) for run in runs] for metric in metrics]
         difference = p = 'baseline' if row['config'] == table['baseline'] else ''
         if not difference and runs and base:
-            difference = f'{statistics.fmean(values[0]) - statistics.fmean(base):+.1f}'
+            difference = _signed(statistics.fmean(values[0]) - statistics.fmean(base))
             p = _p(welch(values[0], base))
         further = _minutes(runs) if cost else f'{row["paper"]:.1f}' if 'paper' in row else ''
         numbers = [spread(of_metric) for of_metric in values]
         each = ', '.join(f'{value:.1f}' for value in values[0])
         yield _row([row['setting'], *numbers, each, difference, p, further])
+
+
+def _signed(difference: float) -> str:
+    """Returns a difference with its sign and one decimal; what rounds to zero is not negative."""
+    return f'{round(difference, 1) + 0.0:+.1f}'
 
 
 def _row(cells: Iterable[str]) -> str:

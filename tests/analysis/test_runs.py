@@ -119,6 +119,11 @@ def test_a_table_compares_every_row_with_its_baseline():
     assert cells(rows[2]) == ['average', 'not run', '', '', '', '']
 
 
+def test_a_difference_that_rounds_to_zero_is_not_negative():
+    runs = [*runs_of('mamba', 50.0, 52.0), *runs_of('aux', 50.0, 51.98)]
+    assert '| +0.0 |' in as_markdown([TABLE], runs).splitlines()[3]
+
+
 def test_tables_replace_those_of_a_page():
     page = 'a\n<!-- tables -->\nold\n<!-- end of tables -->\nb\n'
     assert with_tables(page, '| new |\n') == (
