@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -14,6 +15,8 @@ from .filters import QUANTILES, Filters, LayerFilters, response
 from .measure import LayerMaps, Numbers
 
 COLOURS = 'cividis'  # the same order in grey and to the colour-blind
+# The weights of all queries span decades: on a linear scale the strongest leaves the others dark.
+FAINTEST = 1e-3
 NARROWEST = 1e-3  # radians a token: a filter without decay would have an infinite response
 Kind = Literal['attention', 'field', 'gradient']
 TITLES = {
@@ -38,7 +41,7 @@ class Numbered(Protocol):
 def draw_maps(
     kind: Kind, models: Mapping[str, Sequence[LayerMaps]], image: int, picture: np.ndarray
 ) -> Figure:
-    """Draws one kind of map of an image.
+    """Draws one kind of map of an image, attention maps on a logarithmic scale.
 
     Args:
         kind: Which maps: 'attention', 'field' or 'gradient'.
@@ -53,6 +56,8 @@ def draw_maps(
         axes.set_axis_off()
     panels[0, 0].imshow(picture)
     panels[0, 0].set_title('image', fontsize=9)
+    least = FAINTEST if kind == 'attention' else 0.0
+    scale = LogNorm(least, 1) if least else Normalize(0, 1)
     drawn = None
     for column, (name, layers) in enumerate(models.items(), start=1):
         for row, maps in enumerate(layers):
@@ -61,7 +66,8 @@ def draw_maps(
             title = f'{name}\nlayer {maps.layer}' if row == 0 else f'layer {maps.layer}'
             axes.set_title(title, fontsize=9)
             if values is not None:
-                drawn = axes.imshow(values[image].cpu().numpy(), COLOURS, vmin=0, vmax=1)
+                seen = values[image].clamp_min(least).cpu().numpy()
+                drawn = axes.imshow(seen, COLOURS, norm=scale)
     if drawn is not None:
         figure.colorbar(drawn, ax=panels, shrink=0.6, label='share of the maximum')
     figure.suptitle(TITLES[kind], fontsize=10)

@@ -55,7 +55,7 @@ def receptive_field(model: nn.Module, images: Tensor, layer: int) -> Tensor:
             tokens = tokens.detach().requires_grad_()
             norm = block(tokens)[0, layers.cls].norm()
             (gradient,) = torch.autograd.grad(norm, tokens)
-            fields.append(_scaled(gradient[0, layers.image].norm(dim=-1)))
+            fields.append(scaled(gradient[0, layers.image].norm(dim=-1)))
     return torch.stack(fields)
 
 
@@ -100,7 +100,7 @@ def attention_map(
                 if progress is not None:
                     progress(done, total)
             map.fill_diagonal_(0)
-            map.copy_(_scaled(map))
+            map.copy_(scaled(map))
     return maps
 
 
@@ -148,7 +148,7 @@ def gradient_map(model: nn.Module, images: Tensor, targets: Tensor, layer: int) 
     with measured(model):
         for image, target in zip(images.split(1), targets.split(1), strict=True):
             gradient = _loss_gradient(model, block, image, target)
-            fields.append(_scaled(gradient[0, layers.image].norm(dim=-1)))
+            fields.append(scaled(gradient[0, layers.image].norm(dim=-1)))
     return torch.stack(fields)
 
 
@@ -187,7 +187,7 @@ def training_loss(head: nn.Module, features: tuple, target: Tensor) -> Tensor:
     return loss + head_with_aux.aux_loss_weight * F.cross_entropy(logits, target)
 
 
-def _scaled(map: Tensor) -> Tensor:
+def scaled(map: Tensor) -> Tensor:
     """Divides a map by its maximum; a map of zeros stays as it is."""
     top = map.max()
     return map / torch.where(top > 0, top, torch.ones_like(top))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from . import metrics
 from .agreement import agreement_with_mixer
 from .layers import backbone_of, layer_inputs, layers_of, on_grid
-from .maps import Progress, attention_map, gradient_map, receptive_field
+from .maps import Progress, attention_map, gradient_map, receptive_field, scaled
 
 Numbers = dict[str, Tensor]
 
@@ -25,9 +25,12 @@ class Summary(TypedDict):
 class LayerMaps(NamedTuple):
     """What a layer looks at in I images.
 
+    Maps are in [0, 1], each divided by its maximum. The numbers count padding as well, which the
+    layer reads like any token.
+
     Attributes:
         layer: Its number, from 1.
-        attention: `(I, P, P)` for P patches in raster order, padding left out, in [0, 1].
+        attention: `(I, P, P)` for P patches in raster order, padding left out.
         field: Receptive field of CLS, `(I, H', W')`.
         gradient: Gradient of the loss, `(I, H', W')`; None without targets.
         numbers: By name, a number for each image, `(I,)`.
@@ -77,10 +80,10 @@ def measure_layer(
     if targets is not None:
         gradient = gradient_map(model, images, targets, layer)
         numbers |= row_numbers('gradient', gradient)
-        gradient = on_grid(backbone, gradient, shape)
+        gradient = _each_scaled(on_grid(backbone, gradient, shape))
     keys = on_grid(backbone, sequence, shape).flatten(-2)  # (I, L, P)
-    attention = on_grid(backbone, keys.mT, shape).flatten(-2).mT  # (I, P, P)
-    field = on_grid(backbone, field, shape)
+    attention = _each_scaled(on_grid(backbone, keys.mT, shape).flatten(-2).mT)  # (I, P, P)
+    field = _each_scaled(on_grid(backbone, field, shape))
     height, width = field.shape[-2:]
     numbers['attention_mean_distance_patches'] = _mean(
         metrics.mean_distance(attention, (height, width))
@@ -122,6 +125,11 @@ def spread_evenly(length: int, count: int) -> list[int]:
     """Returns places of `count` items out of `length` at equal distances, all if there are less."""
     count = min(count, length)
     return [round((i + 0.5) * length / count - 0.5) for i in range(count)]
+
+
+def _each_scaled(maps: Tensor) -> Tensor:
+    """Divides the map of each image by its maximum, which so far may be that of padding."""
+    return torch.stack([scaled(map) for map in maps])
 
 
 def _mean(rows: Tensor) -> Tensor:
