@@ -17,7 +17,7 @@ from PIL import Image
 from mmdefocus.analysis.focus.figures import draw_maps
 from mmdefocus.analysis.focus.layers import layers_of
 from mmdefocus.analysis.focus.measure import default_layers, measure_layer
-from mmdefocus.apis import Inferencer
+from mmdefocus.apis import Detector, Inferencer
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.errors import InputError
@@ -68,6 +68,7 @@ def build_page(inferencer: Inferencer, title: str) -> 'Blocks':
         raise InputError("gradio is not installed; pip install 'mmdefocus[demo]'") from error
     vision = vision_of(inferencer)
     depth = len(layers_of(vision).blocks)
+    boxes = isinstance(inferencer.predictor, Detector)
 
     def show(image: Image.Image | None, threshold: float, layer: int) -> Seen:
         if image is None:
@@ -82,7 +83,9 @@ def build_page(inferencer: Inferencer, title: str) -> 'Blocks':
         with gradio.Row():
             with gradio.Column():
                 image = gradio.Image(type='pil', label='picture', sources=['upload', 'clipboard'])
-                threshold = gradio.Slider(0, 1, 0.3, label='boxes of at least this score')
+                threshold = gradio.Slider(
+                    0, 1, 0.3, label='boxes of at least this score', visible=boxes
+                )
                 layer = gradio.Slider(1, depth, default_layers(vision)[-1], step=1, label='layer')
                 button = gradio.Button('look', variant='primary')
             with gradio.Column():

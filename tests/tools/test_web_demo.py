@@ -50,6 +50,15 @@ def test_the_page_answers_through_its_server(web_demo, inferencer, workshop):
     assert field['plot'].startswith('data:image') and attention['plot'] != field['plot']
 
 
+@pytest.mark.parametrize('boxes', [True, False])
+def test_a_detector_alone_is_asked_for_a_score(boxes, web_demo, inferencer, detector):
+    pytest.importorskip('gradio')
+    model = Inferencer(detector.config, detector.checkpoint, 'cpu') if boxes else inferencer
+    parts = web_demo.build_page(model, 'tiny').config['components']
+    (slider,) = (x['props'] for x in parts if 'score' in (x['props'].get('label') or ''))
+    assert slider['visible'] == boxes
+
+
 def test_without_gradio_one_line_says_how_to_get_it(web_demo, workshop, trained, monkeypatch):
     monkeypatch.setitem(sys.modules, 'gradio', None)
     found = workshop.error('web_demo', workshop.config(), trained, '--device', 'cpu')
