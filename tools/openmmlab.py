@@ -1,9 +1,9 @@
 """Runs a tool of MMDetection or MMPretrain as it stands, on configs of this package.
 
 The tools come with both packages, under .mim/tools. This one imports mmdefocus first, which
-supplies the operators of mmcv that they import and lets them read checkpoints as data alone, and
-draws without a screen. What follows the name goes to the tool; --help of a tool works, too.
-Without a name, the names of all are listed.
+supplies the operators of mmcv that they import, lets them read checkpoints and predictions as data
+alone, and draws without a screen. What follows the name goes to the tool; --help of a tool works,
+too. Without a name, the names of all are listed.
 """
 
 import os
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import mmdefocus.engine
 import mmdefocus.models  # noqa: F401  supplies the operators of mmcv
+from mmdefocus.checkpoints.mmengine_formats import predictions_readable
 from mmdefocus.engine.command import command
 from mmdefocus.utils.errors import InputError
 
@@ -57,7 +58,8 @@ def main(args: Namespace) -> None:
         )
     os.environ.setdefault('MPLBACKEND', 'Agg')
     sys.argv = [args.tool, *args.arguments]
-    runpy.run_path(str(tools[args.tool]), run_name='__main__')
+    with predictions_readable():
+        runpy.run_path(str(tools[args.tool]), run_name='__main__')
 
 
 if __name__ == '__main__':

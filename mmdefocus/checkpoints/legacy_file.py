@@ -33,16 +33,20 @@ def read_legacy(path: Path) -> Any:
         ValueError: If a pickle in it is cut short.
     """
     with path.open('rb') as file:
-        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        head = [read_pickle(file, _no_storage) for _ in range(3)]
-        if head[:2] != [MAGIC_NUMBER, PROTOCOL] or head[2].get('little_endian') is not True:
-            raise InputError('cannot be read; expected a PyTorch checkpoint')
-        start = file.tell()
-        sizes = _storages_of(file)
-        keys = read_pickle(file, _no_storage)
-        storages = _find_numbers(file, content, keys, sizes)
-        file.seek(start)
-        return read_pickle(file, lambda kind, key, count: storages[key])
+        return read_stream(file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+
+
+def read_stream(file: BinaryIO, content: mmap.mmap | bytearray) -> Any:
+    """Reads what is open and in memory, see `read_legacy`; tensors share the memory."""
+    head = [read_pickle(file, no_storage) for _ in range(3)]
+    if head[:2] != [MAGIC_NUMBER, PROTOCOL] or head[2].get('little_endian') is not True:
+        raise InputError('cannot be read; expected a PyTorch checkpoint')
+    start = file.tell()
+    sizes = _storages_of(file)
+    keys = read_pickle(file, no_storage)
+    storages = _find_numbers(file, content, keys, sizes)
+    file.seek(start)
+    return read_pickle(file, lambda kind, key, count: storages[key])
 
 
 def _storages_of(file: BinaryIO) -> dict[str, tuple[torch.dtype, int]]:
@@ -60,7 +64,10 @@ def _storages_of(file: BinaryIO) -> dict[str, tuple[torch.dtype, int]]:
 
 
 def _find_numbers(
-    file: BinaryIO, content: mmap.mmap, keys: Any, sizes: dict[str, tuple[torch.dtype, int]]
+    file: BinaryIO,
+    content: mmap.mmap | bytearray,
+    keys: Any,
+    sizes: dict[str, tuple[torch.dtype, int]],
 ) -> dict[str, Storage]:
     if not isinstance(keys, list) or sorted(keys) != sorted(sizes):
         raise InputError('cannot be read; it lacks storages')
@@ -76,5 +83,10 @@ def _find_numbers(
     return storages
 
 
-def _no_storage(*_: Any) -> Storage:
+def no_storage(*_: Any) -> Storage:
+    """Refuses a tensor where there can be none.
+
+    Raises:
+        InputError: Always.
+    """
     raise InputError('cannot be read; expected a PyTorch checkpoint')

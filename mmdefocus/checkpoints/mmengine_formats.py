@@ -4,12 +4,15 @@ Each file that a dataset, a metric or a transform of MMEngine, mmdet or mmpretra
 MMEngine goes through a handler, which its suffix chooses. Writing is left as it is.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import yaml
 from mmengine.fileio import JsonHandler, PickleHandler, YamlHandler, register_handler
 
 from ..utils.errors import InputError, one_line
+from .predictions import read_predictions
 
 
 class NoPickleHandler(PickleHandler):
@@ -22,6 +25,18 @@ class NoPickleHandler(PickleHandler):
             InputError: Always.
         """
         raise InputError('a pickle file would be executed while it is read; convert it to JSON')
+
+
+class PredictionsHandler(PickleHandler):
+    """MMEngine's handler of pickle files, which reads tensors and plain containers alone."""
+
+    def load_from_fileobj(self, file: IO, **settings: Any) -> Any:
+        """Reads a file of predictions.
+
+        Raises:
+            InputError: See `read_predictions`.
+        """
+        return read_predictions(file)
 
 
 class PlainYamlHandler(YamlHandler):
@@ -59,3 +74,13 @@ def register() -> None:
     register_handler(['pickle', 'pkl'])(NoPickleHandler)
     register_handler(['yaml', 'yml'])(PlainYamlHandler)
     register_handler('json')(StrictJsonHandler)
+
+
+@contextmanager
+def predictions_readable() -> Iterator[None]:
+    """Within it MMEngine reads pickled predictions, as its tools of analysis do."""
+    register_handler(['pickle', 'pkl'])(PredictionsHandler)
+    try:
+        yield
+    finally:
+        register_handler(['pickle', 'pkl'])(NoPickleHandler)

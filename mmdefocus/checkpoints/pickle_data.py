@@ -7,8 +7,8 @@ builders make tensors, arrays and plain containers; an unknown name ends the rea
 
 import pickletools
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any, BinaryIO
+from collections.abc import Callable, Hashable, Mapping
+from typing import IO, Any
 
 import numpy as np
 
@@ -39,12 +39,17 @@ _NEW: dict[str, Callable[[], Any]] = {
 _CONTAINERS = (tuple, list, dict, set, frozenset)
 
 
-def read_pickle(file: BinaryIO, find_storage: FindStorage) -> Any:
+def read_pickle(
+    file: IO[bytes],
+    find_storage: FindStorage,
+    builders: Mapping[str, Callable[..., Any]] = BUILDERS,
+) -> Any:
     """Reads one pickle from where the file stands, and leaves the file behind its end.
 
     Args:
         file: A binary file.
         find_storage: Gives the numbers of a tensor. They are not part of the pickle.
+        builders: What makes the objects of the file, by the names in it.
 
     Returns:
         Tensors, NumPy's arrays and numbers, `History`, and plain containers of them.
@@ -53,19 +58,22 @@ def read_pickle(file: BinaryIO, find_storage: FindStorage) -> Any:
         InputError: If the pickle has an operation, a name or an argument that no checkpoint has.
         ValueError: If it is cut short.
     """
-    return _Machine(find_storage).run(file)
+    return _Machine(find_storage, builders).run(file)
 
 
 class _Machine:
-    def __init__(self, find_storage: FindStorage) -> None:
+    def __init__(
+        self, find_storage: FindStorage, builders: Mapping[str, Callable[..., Any]]
+    ) -> None:
         self._find_storage = find_storage
+        self._builders = builders
         self._stack: list[Any] = []
         self._memo: dict[int, Any] = {}
         # By identity; the object is kept, so that no other one gets its identity.
         self._extents: dict[int, tuple[int, int, Any]] = {}
         self._finished: dict[int, Any] = {}
 
-    def run(self, file: BinaryIO) -> Any:
+    def run(self, file: IO[bytes]) -> Any:
         stack, memo = self._stack, self._memo
         argument: Any
         for opcode, argument, _ in pickletools.genops(file):
@@ -101,9 +109,9 @@ class _Machine:
     def reduce(self, _: None) -> None:
         """Makes what a known name stands for; a class and a function are treated alike."""
         name, arguments = self._pop(2)
-        if not isinstance(name, Name) or type(arguments) is not tuple or name not in BUILDERS:
+        if not isinstance(name, Name) or type(arguments) is not tuple or name not in self._builders:
             raise InputError(f'refused, because its pickle calls {name!r:.80}')
-        self._stack.append(self._contain(BUILDERS[name](*arguments), arguments))
+        self._stack.append(self._contain(self._builders[name](*arguments), arguments))
 
     def build(self, _: None) -> None:
         """Gives an object its state."""
@@ -171,7 +179,7 @@ class _Machine:
     def _push_name(self, name: str) -> None:
         if name in CONSTANTS:
             self._stack.append(CONSTANTS[name])
-        elif name in BUILDERS:
+        elif name in self._builders:
             self._stack.append(Name(name))
         else:
             raise InputError(

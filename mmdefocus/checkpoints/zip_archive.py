@@ -161,8 +161,8 @@ def _numbers(content: mmap.mmap, record: Record, dtype: torch.dtype, count: int)
     return tensor_in(content, record.start, count, dtype)
 
 
-def tensor_in(content: mmap.mmap, start: int, count: int, dtype: torch.dtype) -> Tensor:
-    """Returns `count` numbers of a file that is mapped into memory, one-dimensional.
+def tensor_in(content: mmap.mmap | bytearray, start: int, count: int, dtype: torch.dtype) -> Tensor:
+    """Returns `count` numbers of a file that is in memory or mapped into it, one-dimensional.
 
     They are copied only where the file has them at an odd place.
     """
