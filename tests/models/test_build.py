@@ -11,8 +11,10 @@ from mmdefocus.models.build import build_model
 class ModelToBuild(BaseModel):
     """Has one weight."""
 
-    def __init__(self, data_preprocessor=None):
+    def __init__(self, data_preprocessor=None, head=None):
         super().__init__(data_preprocessor)
+        if head is not None:
+            head['written'] = True  # as mmdet's DINO does
         self.weight = torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, inputs, mode='tensor'):
@@ -36,6 +38,12 @@ def test_preprocessor_of_the_model_precedes_the_one_beside_it():
     model = dict(type='ModelToBuild', data_preprocessor=dict(type='PreprocessorToBuild'))
     cfg = Config(dict(model=model, data_preprocessor=dict(type='BaseDataPreprocessor')))
     assert isinstance(build_model(cfg).data_preprocessor, PreprocessorToBuild)
+
+
+def test_what_a_model_writes_into_its_config_stays_with_it():
+    cfg = Config(dict(model=dict(type='ModelToBuild', head=dict(type='Head'))))
+    build_model(cfg)
+    assert cfg.model.head == dict(type='Head')
 
 
 def test_model_is_made_on_the_current_device():

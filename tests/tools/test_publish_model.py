@@ -131,6 +131,14 @@ def test_a_hub_folder_predicts_from_where_it_is_and_from_a_hub(
     assert found[0] == found[1] == found[2]
 
 
+def test_a_hub_folder_of_a_detector_predicts(workshop, detector):
+    workshop.run('publish_model', detector.checkpoint, 'hub/dino', '--hub', detector.config)
+    folder = workshop.path / 'hub' / 'dino'
+    image = detector.data / 'images' / '1.jpg'
+    published = Inferencer(folder / 'config.py', folder / 'model.safetensors', 'cpu')
+    assert published(image) == Inferencer(detector.config, detector.checkpoint, 'cpu')(image)
+
+
 def test_training_starts_from_a_hub(workshop, hub_folder, site, monkeypatch):
     monkeypatch.setenv('HF_ENDPOINT', site.address)
     (site.folder / 'org' / 'tiny' / 'resolve').mkdir(parents=True)
