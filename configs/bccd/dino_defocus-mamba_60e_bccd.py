@@ -1,4 +1,4 @@
-# As long as two threads of one core train in half an hour.
+# What two threads of one core train in about half an hour.
 _base_ = './dino_defocus-mamba_36e_bccd.py'
 
 work_dir = 'work_dirs/bccd/detector_60e'

@@ -22,11 +22,13 @@ def read_predictions(file: IO[bytes]) -> Any:
         Tensors, NumPy's arrays and numbers, and plain containers of them.
 
     Raises:
-        InputError: If the file is cut short, or holds more than data.
+        InputError: If the file is damaged, or holds more than data.
     """
     try:
         return read_pickle(file, no_storage, _BUILDERS)
-    except ValueError as error:
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file fails in many ways
         raise InputError('cannot be read; its pickle is damaged') from error
 
 

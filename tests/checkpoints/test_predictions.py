@@ -83,8 +83,14 @@ def old_file(content: object) -> bytes:
         as_tensor(old_file(torch.rand(2))[:-3]),
         pickle.dumps([torch.rand(2)], protocol=2)[:-9],
         b'',
+        b'\x80\x02e.',  # appends to nothing
+        b'\x80\x02h\x05.',  # asks for what was never put
+        as_tensor(b'\x80\x02K\x01.' * 3),
     ],
-    ids=['call', 'new call', 'inner call', 'old file', 'twice', 'list', 'cut', 'short', 'empty'],
+    ids=[
+        *('call', 'new call', 'inner call', 'old file', 'twice', 'list', 'cut', 'short', 'empty'),
+        *('no list', 'no memo', 'no head'),
+    ],
 )
 def test_what_is_more_or_less_than_data_is_refused(content, capsys):
     with pytest.raises(InputError, match=r'refused, because|cannot be read'):
