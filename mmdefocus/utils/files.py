@@ -1,5 +1,6 @@
 """Writes files that are whole or not there at all, even after a power cut."""
 
+import errno
 import json
 import os
 import shutil
@@ -47,6 +48,8 @@ def check_place(path: Path) -> None:
     Raises:
         OSError: If it cannot.
     """
+    if path.is_dir():  # which a file cannot replace
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     with folder_beside(path):
         pass
 

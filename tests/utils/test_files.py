@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from mmdefocus.utils.files import folder_beside, put, remove_unfinished, replacing, write_json
+from mmdefocus.utils.files import (
+    check_place,
+    folder_beside,
+    put,
+    remove_unfinished,
+    replacing,
+    write_json,
+)
 
 
 def names(folder):
@@ -143,3 +150,13 @@ def test_what_is_being_written_is_not_removed(tmp_path):
         unfinished.write_text('whole')
         remove_unfinished(tmp_path)
         assert unfinished.exists()
+
+
+def test_a_folder_is_no_place_for_a_file(tmp_path):
+    with pytest.raises(IsADirectoryError, match=str(tmp_path)):
+        check_place(tmp_path)
+
+
+def test_a_place_is_left_as_it_was(tmp_path):
+    check_place(tmp_path / 'file.txt')
+    assert not names(tmp_path)
