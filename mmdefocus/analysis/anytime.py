@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..models.backbones import ClsAndTokens, ImageBackbone
 from .line_style import line_style
-from .runs import spread
+from .run_tables import spread
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from .line_style import line_style
-from .runs import METRICS, Run, metrics_of
+from .run_tables import metrics_of
+from .runs import METRICS, Run, by_config
 
 COLUMNS = 2
 
@@ -19,14 +20,15 @@ def draw_learning_curves(tables: Sequence[Mapping], runs: Iterable[Run]) -> Figu
     Args:
         tables: As `as_markdown` takes them; the first metric of each is drawn, and settings that
             were not run are left out.
-        runs: The results.
+        runs: The results, as `read_runs` returns them.
 
     Returns:
         The figure; None if no setting of any table was run.
+
+    Raises:
+        InputError: If a run lacks the metric of a table.
     """
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(run.config, []).append(run)
+    found = by_config(runs)
     shown = [table for table in tables if any(row['config'] in found for row in table['rows'])]
     if not shown:
         return None
@@ -46,7 +48,7 @@ def _draw_table(axes: Axes, table: Mapping, found: Mapping[str, Sequence[Run]]) 
         runs = found.get(row['config'], ())
         if not runs:
             continue
-        validations = list(zip(*(run.curves[metric] for run in runs), strict=True))
+        validations = list(zip(*(run.curve(metric) for run in runs), strict=True))
         if len(validations) < runs[0].epochs:  # detectors are not validated in each
             unit = 'validation'
         axes.errorbar(

@@ -1,20 +1,15 @@
-"""Runs of ablations: their results in files, compared as tables."""
+"""Results of trainings, a JSON file each."""
 
 import json
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from scipy.stats import ttest_ind
-
 from ..utils.errors import InputError
 from ..utils.files import write_json
-
-TOP_1 = 'accuracy/top1'
-AUX_TOP_1 = 'accuracy/aux_top1'
-BEGIN, END = '<!-- tables -->', '<!-- end of tables -->'
+from .training_log import AUX_TOP_1, TOP_1
 
 
 class Metric(NamedTuple):
@@ -38,6 +33,17 @@ METRICS = {
     'bbox_mAP': Metric('coco/bbox_mAP', 'mAP, %', 100.0),
     'bbox_mAP_50': Metric('coco/bbox_mAP_50', 'AP50, %', 100.0),
 }
+# what a file may hold besides curves; those that were written first have no settings
+KINDS = {
+    'config': str,
+    'seed': int,
+    'epochs': int,
+    'seconds': int | float | None,
+    'device': str,
+    'commit': str | None,
+    'settings': str | None,
+}
+NEEDED = KINDS.keys() - {'settings'}
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Run:
         seconds: Wall clock; None if the training was interrupted and resumed.
         device: What it was trained on.
         commit: The revision of the code; None if not known.
+        settings: The fingerprint of what the config asked for; None if not known.
     """
 
     config: str
@@ -62,10 +69,28 @@ class Run:
     seconds: float | None
     device: str
     commit: str | None
+    settings: str | None = None
+
+    def curve(self, metric: str) -> list[float]:
+        """Returns what the validations gave, in percent.
+
+        Raises:
+            InputError: If the run has no such metric.
+        """
+        if metric not in self.curves:
+            raise InputError(
+                f'{self.config} seed {self.seed}: expected {metric} in its result, got '
+                f'{", ".join(self.curves)}; name one of these as the metrics of the table'
+            )
+        return self.curves[metric]
 
     def last(self, metric: str) -> float:
-        """Returns what the last validation gave, in percent."""
-        return self.curves[metric][-1]
+        """Returns what the last validation gave, in percent.
+
+        Raises:
+            InputError: If the run has no such metric.
+        """
+        return self.curve(metric)[-1]
 
 
 def result_file(folder: Path, config: str, seed: int) -> Path:
@@ -84,158 +109,80 @@ def read_runs(folder: Path) -> list[Run]:
     """Returns the results in a folder, in the order of their names.
 
     Raises:
-        InputError: If a file holds something else, or the runs of a config differ in their epochs.
+        InputError: If a file holds something else or the result of another run than its name says,
+            or if the runs of a config differ in more than their seed.
     """
-    runs = []
-    lengths: dict[str, set[int]] = {}
-    for path in sorted(folder.glob('*.json')):
-        try:
-            content = json.loads(path.read_text())
-        except json.JSONDecodeError as error:
-            raise InputError(f'{path}: no JSON: {error}; delete it to run it again') from error
-        runs.append(_run_of(path, content))
-        lengths.setdefault(runs[-1].config, set()).add(runs[-1].epochs)
-    for config, found in lengths.items():
-        if len(found) > 1:
-            raise InputError(
-                f'{folder}: {config}: expected runs of one length, got '
-                f'{", ".join(map(str, sorted(found)))} epochs; keep each in a folder of its own'
-            )
+    runs = [_read_run(path) for path in sorted(folder.glob('*.json'))]
+    for group in by_config(runs).values():
+        _check_alike(folder, group)
     return runs
 
 
-def _run_of(path: Path, content: object) -> Run:
-    fixed = {field.name for field in fields(Run)} - {'curves'}
-    curves = content.keys() - fixed if isinstance(content, dict) else set()
-    expected = isinstance(content, dict) and fixed < content.keys() and curves <= METRICS.keys()
-    if not isinstance(content, dict) or not expected or not any(content[name] for name in curves):
-        raise InputError(
-            f'{path}: expected the result of a run, with {", ".join(sorted(fixed))} and some of '
-            f'{", ".join(METRICS)}; move the file elsewhere'
-        )
-    return Run(
-        **{name: content[name] for name in fixed},
-        curves={name: content[name] for name in METRICS if content.get(name)},
-    )
-
-
-def read_curve(work_dir: Path, metric: str) -> list[float]:
-    """Returns what a training has logged of a metric, in the order of the epochs.
-
-    A resumed training has several logs; of an epoch that was repeated the last one counts.
-    """
-    curve: dict[int, float] = {}
-    for log in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in log.read_text().splitlines():
-            scalars = json.loads(line)
-            if metric in scalars:
-                curve[scalars['step']] = scalars[metric]
-    return [curve[epoch] for epoch in sorted(curve)]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Returns the mean and, of two runs or more, the deviation of the sample."""
-    if not values:
-        return 'not run'
-    mean = f'{statistics.fmean(values):.1f}'
-    return f'{mean} ± {statistics.stdev(values):.1f}' if len(values) > 1 else mean
-
-
-def welch(values: Sequence[float], others: Sequence[float]) -> float | None:
-    """Returns the two-sided p of a Welch test for equal means; None with fewer than two of each."""
-    if min(len(values), len(others)) < 2:
-        return None
-    return float(ttest_ind(values, others, equal_var=False).pvalue)
-
-
-def as_markdown(tables: Iterable[Mapping], runs: Iterable[Run]) -> str:
-    """Returns tables of the last validations, each row beside the baseline of its table.
-
-    A row has the mean and the deviation of each metric, and the first metric of each run by itself.
-
-    Args:
-        tables: With `table`, a title; `baseline`, the name of a config; and `rows`, each with
-            `setting`, `config` and, if the paper has it, `paper`. `metrics` are names of `METRICS`,
-            by default top-1, of which the first is compared. Runs of one table have the same number
-            of epochs, unless it has `cost: true`, and then a column of minutes.
-        runs: The results.
-
-    Raises:
-        InputError: If runs of one table differ in their epochs.
-    """
+def by_config(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Returns the runs of each config by its name."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(run.config, []).append(run)
-    return '\n\n'.join('\n'.join(_lines(table, found)) for table in tables) + '\n'
+    return found
 
 
-def metrics_of(table: Mapping) -> list[str]:
-    """Returns the names of the metrics of a table, see `as_markdown`."""
-    return table.get('metrics', ['top1'])
+def _read_run(path: Path) -> Run:
+    try:
+        content = json.loads(path.read_text('utf-8'))
+    except ValueError as error:  # no JSON, or no UTF-8
+        raise InputError(f'{path}: no JSON: {error}; delete it to run it again') from error
+    if fault := _fault(content):
+        raise InputError(
+            f'{path}: expected the result of a run, with {", ".join(sorted(NEEDED))} and some of '
+            f'{", ".join(METRICS)}, got {fault}; move the file elsewhere'
+        )
+    curves = {name: content[name] for name in METRICS if content.get(name)}
+    run = Run(**{name: content[name] for name in KINDS if name in content}, curves=curves)
+    name = result_file(path.parent, run.config, run.seed).name
+    if path.name != name:  # a copy would count twice
+        raise InputError(f'{path}: expected the name {name} of the run in it; rename or delete it')
+    return run
 
 
-def with_tables(page: str, tables: str) -> str:
-    """Returns a page with tables between its markers, in place of those that are there.
-
-    Raises:
-        ValueError: If the page has not both markers.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f'page: expected the lines {BEGIN!r} and {END!r} in it')
-    return f'{before}{begin}\n{tables}{end}{after}'
-
-
-def _lines(table: Mapping, found: Mapping[str, Sequence[Run]]) -> Iterable[str]:
-    metrics, cost = metrics_of(table), table.get('cost', False)
-    last = 'minutes' if cost else 'paper, ImageNet-1K'
-    titles = [METRICS[metric].title for metric in metrics]
-    header = [table['table'], *titles, 'each run', 'difference', 'p', last]
-    yield _row(header)
-    yield '| --- ' * len(header) + '|'
-    if not cost:
-        _check_lengths(table, found)
-    base = [run.last(metrics[0]) for run in found.get(table['baseline'], ())]
-    for row in table['rows']:
-        runs = found.get(row['config'], ())
-        values = [[run.last(metric) for run in runs] for metric in metrics]
-        difference = p = 'baseline' if row['config'] == table['baseline'] else ''
-        if not difference and runs and base:
-            difference = _signed(statistics.fmean(values[0]) - statistics.fmean(base))
-            p = _p(welch(values[0], base))
-        further = _minutes(runs) if cost else f'{row["paper"]:.1f}' if 'paper' in row else ''
-        numbers = [spread(of_metric) for of_metric in values]
-        each = ', '.join(f'{value:.1f}' for value in values[0])
-        yield _row([row['setting'], *numbers, each, difference, p, further])
+def _fault(content: object) -> str | None:
+    """Returns what keeps the content of a file from being the result of a run, if anything does."""
+    if not isinstance(content, dict):
+        return f'{content!r:.40}'
+    if missing := NEEDED - content.keys():
+        return f'no {", ".join(sorted(missing))}'
+    if not any(content.get(name) for name in METRICS):
+        return f'no {" or ".join(METRICS)}'
+    for name, value in content.items():
+        if name in METRICS:
+            valid = isinstance(value, list) and all(map(is_number, value))
+        else:
+            valid = name in KINDS and isinstance(value, KINDS[name])
+        if not valid:
+            return f'{name}: {value!r:.40}'
+    return None
 
 
-def _signed(difference: float) -> str:
-    """Returns a difference with its sign and one decimal; what rounds to zero is not negative."""
-    return f'{round(difference, 1) + 0.0:+.1f}'
+def is_number(value: object) -> bool:
+    """Tells whether a value is a number that is neither NaN nor infinite."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _row(cells: Iterable[str]) -> str:
-    return f'| {" | ".join(cells)} |'
-
-
-def _check_lengths(table: Mapping, found: Mapping[str, Sequence[Run]]) -> None:
-    configs = [row['config'] for row in table['rows']]
-    lengths = {run.epochs for config in configs for run in found.get(config, ())}
+def _check_alike(folder: Path, runs: Sequence[Run]) -> None:
+    """Checks that runs of one config differ in their seed alone, as far as is known."""
+    lengths = {run.epochs for run in runs}
     if len(lengths) > 1:
         raise InputError(
-            f'{table["table"]}: expected runs of one length, got '
+            f'{folder}: {runs[0].config}: expected runs of one length, got '
             f'{", ".join(map(str, sorted(lengths)))} epochs; keep each in a folder of its own'
         )
-
-
-def _minutes(runs: Iterable[Run]) -> str:
-    """Returns the mean duration of the runs that were not interrupted."""
-    seconds = [run.seconds for run in runs if run.seconds]
-    return f'{statistics.fmean(seconds) / 60:.0f}' if seconds else ''
-
-
-def _p(value: float | None) -> str:
-    if value is None:
-        return ''
-    return '< 0.001' if value < 0.001 else f'{value:.3f}'
+    validations = {len(curve) for run in runs for curve in run.curves.values()}
+    if len(validations) > 1:
+        raise InputError(
+            f'{folder}: {runs[0].config}: expected as many validations in each run, got '
+            f'{", ".join(map(str, sorted(validations)))}; keep each in a folder of its own'
+        )
+    if len({run.settings for run in runs} - {None}) > 1:
+        raise InputError(
+            f'{folder}: {runs[0].config}: expected runs of the same settings, got some of a config '
+            'that was changed; keep each in a folder of its own'
+        )

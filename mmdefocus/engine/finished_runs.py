@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 from rich.console import Console
 
-from ..analysis.runs import TOP_1, read_curve
+from ..analysis.training_log import TOP_1, read_curve
 from ..utils.errors import InputError
 from ..utils.files import write_json
 from .config.command_line import read_config

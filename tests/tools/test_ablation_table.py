@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -81,3 +82,11 @@ def test_runs_on_digits_and_on_imagenet_are_not_mixed(tool, make_run, capsys):
 def test_a_run_of_another_config_is_refused(tool, make_run, capsys):
     message = error_of(tool, capsys, make_run('one', 'defocus-mamba-digits_cls', 98.0))
     assert 'none of the runs is of a config in' in message
+
+
+def test_a_log_that_was_cut_short_is_read(tool, make_run, capsys):
+    run = make_run('one', 'defocus-mamba-digits_loss-cls', 60.0)
+    (log,) = Path(run).glob('*/vis_data/scalars.json')
+    log.write_text(log.read_text() + '\n{"accuracy/t')
+    tool.main([run])
+    assert '60.0' in line_with(capsys.readouterr().out, 'CLS')

@@ -20,19 +20,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import yaml
 
+from mmdefocus.analysis.pages import write_tables
 from mmdefocus.analysis.run_curves import draw_learning_curves
-from mmdefocus.analysis.runs import (
-    METRICS,
-    Run,
-    as_markdown,
-    read_curve,
-    read_runs,
-    result_file,
-    with_tables,
-    write_run,
-)
+from mmdefocus.analysis.run_tables import as_markdown
+from mmdefocus.analysis.runs import METRICS, Run, read_runs, result_file, write_run
+from mmdefocus.analysis.table_file import read_tables
+from mmdefocus.analysis.training_log import read_curve
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import read_config
 from mmdefocus.engine.config.data_folder import data_options
@@ -81,11 +75,11 @@ def main(args: Namespace) -> int | None:
     seeds = range(args.first_seed, args.first_seed + args.seeds)
     left = remaining(args.configs, seeds, args.out)
     failed = Launcher(args).run_all(left) if left else 0
-    content, runs = yaml.safe_load(args.tables.read_text()), read_runs(args.out)
+    content, runs = read_tables(args.tables), read_runs(args.out)
     tables = as_markdown(content, runs)
     print(tables, end='')
     if args.page:
-        args.page.write_text(with_tables(args.page.read_text(), tables))
+        write_tables(args.page, tables)
     if args.curves and (figure := draw_learning_curves(content, runs)):
         with replacing(args.curves) as unfinished:
             figure.savefig(unfinished, dpi=110)

@@ -5,7 +5,6 @@ last validation counts. Runs of one config differ in their seed; the table has t
 deviation. Numbers of the paper are those of De-focus Mamba-Base on ImageNet-1K, Table 4.
 """
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +12,8 @@ from pathlib import Path
 
 import yaml
 
-from mmdefocus.analysis.runs import TOP_1, spread
+from mmdefocus.analysis.run_tables import spread
+from mmdefocus.analysis.training_log import TOP_1, read_log
 from mmdefocus.engine.command import command
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
@@ -78,14 +78,9 @@ def last_metric(logs: Sequence[Path]) -> float:
     """Returns the last top-1 accuracy in the logs of a run, the oldest first.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, or a log is damaged.
     """
-    values = [
-        scalars[TOP_1]
-        for log in logs
-        for scalars in map(json.loads, log.read_text().splitlines())
-        if TOP_1 in scalars
-    ]
+    values = [scalars[TOP_1] for log in logs for scalars in read_log(log) if TOP_1 in scalars]
     if not values:
         raise InputError(f'{logs[-1]}: no {TOP_1}; the run has not reached a validation yet')
     return values[-1]

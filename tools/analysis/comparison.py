@@ -16,7 +16,9 @@ import yaml
 
 from mmdefocus.analysis.causality import is_causal
 from mmdefocus.analysis.config_backbone import config_backbone
-from mmdefocus.analysis.runs import read_runs, spread, with_tables
+from mmdefocus.analysis.pages import with_tables
+from mmdefocus.analysis.run_tables import spread
+from mmdefocus.analysis.runs import read_runs
 from mmdefocus.engine.command import command
 from mmdefocus.utils.files import replacing
 
