@@ -2,11 +2,12 @@
 
 import json
 import subprocess
+import sys
 from argparse import Namespace
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from mmengine.config import Config
 
 from mmdefocus.utils.errors import InputError
 
@@ -20,28 +21,47 @@ def tool(load_tool):
 def make_config(tmp_path):
     """Writes a config of a name with a part of its training loop."""
 
-    def make(name, **train_cfg):
+    def make(name, extra='', **train_cfg):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(f'train_cfg = {train_cfg}')
+        train_cfg = {'max_epochs': 9, **train_cfg}
+        path.write_text(f'train_cfg = {train_cfg}\nval_dataloader = dict()\n{extra}')
         return path
 
     return make
 
 
 @pytest.fixture
-def launcher(tool, tmp_path):
-    """A launcher with the defaults of the command line."""
-    return tool.Launcher(
-        Namespace(
-            out=tmp_path / 'out',
-            work_dir=tmp_path / 'work',
-            epochs=2,
-            data_root=None,
-            threads=1,
-            jobs=1,
-        )
+def args(tmp_path):
+    """The defaults of the command line, but two epochs and one seed."""
+    return Namespace(
+        configs=[],
+        seeds=1,
+        first_seed=0,
+        out=tmp_path / 'out',
+        work_dir=tmp_path / 'work',
+        epochs=2,
+        data_root=None,
+        threads=1,
+        jobs=1,
     )
+
+
+@pytest.fixture
+def launcher(tool, args):
+    """A launcher with these arguments."""
+    return tool.Launcher(args)
+
+
+@pytest.fixture
+def left(tool, args):
+    """Returns the tasks that are left of configs."""
+
+    def left(*configs):
+        args.configs = configs
+        return tool.remaining(args, tool.read_runs(args.out))
+
+    return left
 
 
 @pytest.fixture
@@ -53,143 +73,186 @@ def trained(launcher, tmp_path, monkeypatch):
     asked = []
 
     def train(task, folder, resumed):
-        asked.append((task.config.stem, task.seed))
-        (folder / 'train.log').write_text('begins\nerror: no data\n')
+        asked.append((task.plan.config.stem, task.seed))
+        with (folder / 'train.log').open('a') as file:
+            file.write('begins\nerror: no data\n')
         log = folder / '1' / 'vis_data' / 'scalars.json'
         log.parent.mkdir(parents=True)
         lines = [{'accuracy/top1': 10.0 * epoch, 'step': epoch} for epoch in (1, 2)]
         log.write_text('\n'.join(map(json.dumps, lines)))
-        return int(task.config.stem == 'fails')
+        return int(task.plan.config.stem == 'fails')
 
     monkeypatch.setattr(launcher, 'train', train)
     return asked
 
 
-def test_all_configs_of_a_seed_come_before_the_next_seed(tool, make_config, tmp_path):
-    configs = [make_config('a.py'), make_config('b.py')]
-    tasks = tool.remaining(configs, range(2), tmp_path)
-    assert [(task.config.stem, task.seed) for task in tasks] == [
-        *(('a', 0), ('b', 0)),
-        *(('a', 1), ('b', 1)),
-    ]
+def test_all_configs_of_a_seed_come_before_the_next_seed(args, left, make_config):
+    args.seeds = 2
+    tasks = left(make_config('a.py'), make_config('b.py'))
+    assert list(map(str, tasks)) == ['a seed 0', 'b seed 0', 'a seed 1', 'b seed 1']
 
 
-def test_configs_of_one_name_are_refused(tool, make_config, tmp_path):
-    with pytest.raises(InputError, match='names that differ, got a twice'):
-        tool.remaining([make_config('x/a.py'), make_config('y/a.py')], range(1), tmp_path)
+def test_configs_of_one_name_are_refused(left, make_config):
+    with pytest.raises(InputError, match='names that differ, got a 2 times'):
+        left(make_config('x/a.py'), make_config('y/a.py'))
 
 
-def test_a_config_that_does_not_exist_is_named(tool, tmp_path):
+def test_a_config_that_does_not_exist_is_named(left, tmp_path):
     with pytest.raises(InputError, match=r'absent\.py: no such file'):
-        tool.remaining([tmp_path / 'absent.py'], range(1), tmp_path)
+        left(tmp_path / 'absent.py')
 
 
-def test_a_run_that_is_finished_is_not_repeated(tool, launcher, trained, make_config):
-    configs, seeds, out = [make_config('a.py')], range(2), launcher.args.out
-    assert launcher.run_all(tool.remaining(configs, seeds, out)) == 0
-    assert not tool.remaining(configs, seeds, out)
-    assert len(tool.remaining(configs, range(3), out)) == 1
+def test_a_run_that_is_finished_is_not_repeated(args, left, launcher, trained, make_config):
+    args.seeds, config = 2, make_config('a.py')
+    assert launcher.run_all(left(config)) == 0
+    assert not left(config)
+    args.seeds = 3
+    assert len(left(config)) == 1
     assert trained == [('a', 0), ('a', 1)]
 
 
 def test_one_failing_run_is_counted_and_the_others_go_on(
-    tool, launcher, trained, make_config, capsys
+    left, launcher, trained, make_config, capsys
 ):
-    configs = [make_config('fails.py'), make_config('works.py')]
-    tasks = tool.remaining(configs, range(1), launcher.args.out)
+    tasks = left(make_config('fails.py'), make_config('works.py'))
     assert launcher.run_all(tasks) == 1
     assert [path.name for path in launcher.args.out.iterdir()] == ['works_seed-0.json']
     message = capsys.readouterr().err
-    assert 'error: no data' in message and '1 done, 1 failed' in message
-    assert tool.remaining(configs, range(1), launcher.args.out) == tasks[:1]
+    assert 'error: no data' in message and '2 runs were left; 1 done, 1 failed' in message
+    assert left(*launcher.args.configs) == tasks[:1]
 
 
-def test_a_result_has_the_curve(tool, launcher, trained, make_config):
-    launcher.run(tool.Task(make_config('a.py'), 4))
-    (run,) = tool.read_runs(launcher.args.out)
+def test_one_run_is_told_in_the_singular(left, launcher, trained, make_config, capsys):
+    launcher.run_all(left(make_config('a.py')))
+    assert '1 run was left; 1 done, 0 failed\n' in capsys.readouterr().err
+
+
+def test_a_result_has_the_curve_and_the_settings(tool, args, left, launcher, trained, make_config):
+    args.first_seed = 4
+    (task,) = left(make_config('a.py'))
+    launcher.run(task)
+    (run,) = tool.read_runs(args.out)
     assert (run.config, run.seed, run.epochs) == ('a', 4, 2)
     assert run.curves == {'top1': [10.0, 20.0]}
     assert run.device == 'CPU, 1 thread'
+    assert run.settings == task.plan.settings
 
 
-def write_validations(folder, *validations):
-    """Writes the log of a detector: epochs, each with its mAP and AP50."""
-    log = folder / '1' / 'vis_data' / 'scalars.json'
-    log.parent.mkdir(parents=True)
-    keys = ('step', 'coco/bbox_mAP', 'coco/bbox_mAP_50')
-    log.write_text('\n'.join(json.dumps(dict(zip(keys, v, strict=True))) for v in validations))
-
-
-def test_a_detector_has_a_validation_in_some_epochs_and_in_the_last(
-    tool, launcher, make_config, tmp_path
+def test_results_of_a_config_that_was_changed_are_refused(
+    args, left, launcher, trained, make_config
 ):
-    launcher.args.epochs = None
-    task = tool.Task(make_config('dino.py', max_epochs=5, val_interval=2), 0)
-    write_validations(tmp_path / 'log', (2, 0.1, 0.3), (4, 0.4, 0.6), (5, 0.583, 0.855))
-    run = launcher.result(task, tmp_path / 'log', 60.0)
-    assert run.curves == {'bbox_mAP': [10.0, 40.0, 58.3], 'bbox_mAP_50': [30.0, 60.0, 85.5]}
+    launcher.run_all(left(make_config('a.py')))
+    args.first_seed = 1  # none of the results there is asked for
+    with pytest.raises(InputError, match=r'out: a: expected results of .*, got some of another co'):
+        left(make_config('a.py', 'lr = 1e-6'))
 
 
-@pytest.mark.parametrize('validations', [[], [(2, 0.1, 0.3)]])
-def test_a_run_that_lacks_validations_is_no_result(
-    tool, launcher, make_config, tmp_path, validations
+def test_results_of_other_epochs_are_refused(args, left, launcher, trained, make_config):
+    launcher.run_all(left(make_config('a.py')))
+    args.epochs = 3
+    with pytest.raises(InputError, match='with 3 epochs, got some of 2 epochs; name another --out'):
+        left(make_config('a.py'))
+
+
+@pytest.mark.parametrize(('extra', 'epochs'), [('lr = 1e-6', 2), ('', 3)])
+def test_a_work_directory_of_other_settings_is_refused(
+    args, left, launcher, trained, make_config, tmp_path, extra, epochs
 ):
-    launcher.args.epochs = None
-    task = tool.Task(make_config('dino.py', max_epochs=4, val_interval=2), 0)
-    write_validations(tmp_path / 'log', *validations)
-    message = f'expected 2 validations in 4 epochs, got {len(validations)}'
-    with pytest.raises(InputError, match=message):
-        launcher.result(task, tmp_path / 'log', 60.0)
+    launcher.run_all(left(make_config('a.py')))
+    args.out, args.epochs = tmp_path / 'other', epochs
+    with pytest.raises(InputError, match=r'work/a/seed-0: expected a training of this config'):
+        left(make_config('v3/a.py', extra))
 
 
-def test_a_run_that_another_launcher_has_is_left_to_it(tool, launcher, trained, make_config):
-    task = tool.Task(make_config('a.py'), 0)
-    code = (
-        'import sys; from pathlib import Path; from mmdefocus.utils.locks import claimed\n'
-        'with claimed(Path(sys.argv[1]), "ablation.lock"): print("claimed", flush=True), input()'
-    )
-    folder = launcher.args.work_dir / 'a' / 'seed-0'
-    line = [tool.sys.executable, '-c', code, str(folder)]
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
-        other.stdout.readline()
-        assert launcher.run(task) is None
-        other.communicate(b'\n')
+def test_a_work_directory_in_which_nothing_was_trained_takes_other_settings(
+    left, launcher, make_config, monkeypatch
+):
+    def train(task, folder, resumed):
+        (folder / 'train.log').touch()
+        return 1
+
+    monkeypatch.setattr(launcher, 'train', train)
+    assert launcher.run_all(left(make_config('a.py'))) == 1
+    assert len(left(make_config('a.py', 'lr = 1e-6'))) == 1
+
+
+def test_a_training_of_unknown_settings_goes_on_as_such(
+    tool, args, left, launcher, trained, make_config
+):
+    tasks = left(make_config('a.py'))
+    folder = args.work_dir / 'a' / 'seed-0'
+    folder.mkdir(parents=True)
+    (folder / 'epoch_1.pth').touch()
+    assert launcher.run_all(tasks) == 0
+    assert tool.read_runs(args.out)[0].settings is None
+
+
+def test_a_config_that_changes_before_its_turn_is_not_trained(
+    left, launcher, trained, make_config, capsys
+):
+    tasks = left(make_config('a.py'))
+    make_config('a.py', 'lr = 1e-6')
+    assert launcher.run_all(tasks) == 1
+    assert 'has changed since the start' in capsys.readouterr().err
     assert not trained
 
 
-def test_data_are_moved_with_what_their_roots_share(tool):
-    dataset = dict(type='Folders', data_root='data/cifar10/test')
-    cfg = Config(
-        dict(
-            train_dataloader=dict(
-                dataset=dict(
-                    type='RepeatDataset', dataset=dict(dataset, data_root='data/cifar10/train')
-                )
-            ),
-            val_dataloader=dict(dataset=dataset),
-        )
+@pytest.fixture
+def claim():
+    """Claims a folder in another process, until the test ends."""
+    code = (
+        'import sys; from pathlib import Path; from mmdefocus.utils.locks import claimed\n'
+        'with claimed(Path(sys.argv[1]), sys.argv[2]): print("claimed", flush=True), input()'
     )
-    assert tool.data_options(cfg, Path('/d')) == {
-        'train_dataloader.dataset.dataset.data_root': '/d/train',
-        'val_dataloader.dataset.data_root': '/d/test',
-    }
+    with ExitStack() as others:
+
+        def claim(folder, name):
+            line = [sys.executable, '-c', code, str(folder), name]
+            other = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            others.enter_context(other)
+            others.callback(other.stdin.close)
+            other.stdout.readline()
+
+        yield claim
 
 
-def test_the_truth_of_an_evaluator_is_moved_with_the_data(tool):
-    dataset = dict(data_root='data/bccd/', ann_file='coco/test.json')
-    cfg = Config(
-        dict(
-            test_dataloader=dict(dataset=dataset),
-            test_evaluator=[
-                dict(ann_file='data/bccd/coco/test.json'),
-                dict(ann_file='data/b.json'),
-            ],
-        )
-    )
-    assert tool.data_options(cfg, Path('/d')) == {
-        'test_dataloader.dataset.data_root': '/d',
-        'test_evaluator.0.ann_file': '/d/coco/test.json',
-    }
+def test_a_run_that_another_launcher_has_is_left_to_it(
+    args, left, launcher, trained, make_config, claim, capsys
+):
+    tasks = left(make_config('a.py'))
+    claim(args.work_dir / 'a' / 'seed-0', 'ablation.lock')
+    assert launcher.run_all(tasks) == 0
+    message = capsys.readouterr().err
+    assert '1 run was left; 0 done, 0 failed, 1 left to another launcher' in message
+    assert not trained
+
+
+def test_a_training_that_has_outlived_its_launcher_is_named(
+    args, left, launcher, trained, make_config, claim, capsys
+):
+    tasks = left(make_config('a.py'))
+    claim(args.work_dir / 'a' / 'seed-0', 'training.lock')
+    assert launcher.run_all(tasks) == 1
+    assert 'another training runs in this folder (process' in capsys.readouterr().err
+    assert not trained
+
+
+def test_what_an_earlier_training_has_logged_is_not_shown(
+    left, launcher, make_config, monkeypatch, capsys
+):
+    def train(task, folder, resumed):
+        with (folder / 'train.log').open('a') as file:
+            file.write('' if resumed else 'Epoch(train) [1]\n')
+        (folder / 'epoch_1.pth').touch()
+        return -9
+
+    monkeypatch.setattr(launcher, 'train', train)
+    tasks = left(make_config('a.py'))
+    launcher.run_all(tasks)
+    assert 'Epoch(train) [1]' in capsys.readouterr().err
+    launcher.run_all(tasks)
+    assert 'status -9: ' in (message := capsys.readouterr().err)
+    assert message.splitlines()[0].endswith('empty')
 
 
 def test_a_training_becomes_a_result_and_a_row(tool, workshop, capfd):
@@ -208,3 +271,4 @@ def test_a_training_becomes_a_result_and_a_row(tool, workshop, capfd):
     assert '| tiny | ' in capfd.readouterr().out
     (run,) = tool.read_runs(Path('out'))
     assert len(run.curves['top1']) == 2 and run.seconds > 0
+    assert run.settings

@@ -6,34 +6,41 @@ that fails is counted, shown and tried again the next time. Without configs, the
 alone.
 """
 
-import math
 import os
 import signal
 import subprocess
 import sys
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
+from matplotlib.figure import Figure
 
-from mmdefocus.analysis.pages import write_tables
+from mmdefocus.analysis.pages import page_with_tables, write_tables
 from mmdefocus.analysis.run_curves import draw_learning_curves
 from mmdefocus.analysis.run_tables import as_markdown
 from mmdefocus.analysis.runs import METRICS, Run, read_runs, result_file, write_run
 from mmdefocus.analysis.table_file import read_tables
-from mmdefocus.analysis.training_log import read_curve
 from mmdefocus.engine.command import at_least, command
-from mmdefocus.engine.config.command_line import read_config
-from mmdefocus.engine.config.data_folder import data_options
+from mmdefocus.engine.planned_runs import (
+    Plan,
+    check_folder,
+    check_results,
+    claim_folder,
+    make_plan,
+    validations_of,
+)
 from mmdefocus.engine.preemption import STOPPED
+from mmdefocus.engine.run_origin import commit_of, device_name
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import replacing
+from mmdefocus.utils.files import check_place, replacing
 from mmdefocus.utils.locks import claimed
 
 ROOT = Path(__file__).parents[2]
@@ -41,10 +48,25 @@ LOG = 'train.log'
 
 
 class Task(NamedTuple):
-    """A run to do: a config and a seed."""
+    """A run to do: the plan of a config, and a seed."""
 
-    config: Path
+    plan: Plan
     seed: int
+
+    def __str__(self) -> str:
+        return f'{self.plan.config.stem} seed {self.seed}'
+
+
+class Outcome(Enum):
+    """What becomes of a task; the value is what the summary calls it."""
+
+    DONE = 'done'
+    FAILED = 'failed'
+    STOPPED = 'stopped'
+    ELSEWHERE = 'left to another launcher'
+
+
+ALWAYS = (Outcome.DONE, Outcome.FAILED)  # told even if there are none
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -70,38 +92,81 @@ def add_arguments(parser: ArgumentParser) -> None:
 @command(add_arguments)
 def main(args: Namespace) -> int | None:
     """Runs what is left, and prints the tables."""
-    if args.curves and args.curves.suffix != '.png':
-        raise InputError(f'--curves: expected a name that ends in .png, got {args.curves}')
-    seeds = range(args.first_seed, args.first_seed + args.seeds)
-    left = remaining(args.configs, seeds, args.out)
+    tables, runs = read_tables(args.tables), read_runs(args.out)
+    as_markdown(tables, runs)  # what cannot be shown is said before hours of training
+    check_outputs(args)
+    left = remaining(args, runs)
     failed = Launcher(args).run_all(left) if left else 0
-    content, runs = read_tables(args.tables), read_runs(args.out)
-    tables = as_markdown(content, runs)
-    print(tables, end='')
+    runs = read_runs(args.out)
+    text = as_markdown(tables, runs)
+    print(text, end='')
     if args.page:
-        write_tables(args.page, tables)
-    if args.curves and (figure := draw_learning_curves(content, runs)):
-        with replacing(args.curves) as unfinished:
-            figure.savefig(unfinished, dpi=110)
+        write_tables(args.page, text)
+    if args.curves:
+        write_curves(args.curves, draw_learning_curves(tables, runs))
     return 1 if failed else None
 
 
-def remaining(configs: Iterable[Path], seeds: Iterable[int], out: Path) -> list[Task]:
+def check_outputs(args: Namespace) -> None:
+    """Checks that there is something to show, and that all that is to be written can be.
+
+    Raises:
+        InputError: If there is neither a config nor a folder of results, the page has no markers,
+            or the curves are no PNG file.
+        OSError: If something cannot be written where it should be.
+    """
+    if not args.configs and not args.out.is_dir():
+        raise InputError(
+            f'--out: expected a folder of results, or configs to train, got {args.out}'
+        )
+    if args.curves and args.curves.suffix != '.png':
+        raise InputError(f'--curves: expected a name that ends in .png, got {args.curves}')
+    if args.page:
+        page_with_tables(args.page, '')
+    trained = (args.out / 'result.json', args.work_dir / LOG) if args.configs else ()
+    for path in filter(None, (args.page, args.curves, *trained)):
+        check_place(path)
+
+
+def write_curves(path: Path, figure: Figure | None) -> None:
+    """Writes the learning curves, or says that there are none."""
+    if figure is None:
+        print(f'{path}: not written, no row of the tables was run', file=sys.stderr)
+        return
+    with replacing(path) as unfinished:
+        figure.savefig(unfinished, dpi=110)
+
+
+def remaining(args: Namespace, runs: Sequence[Run]) -> list[Task]:
     """Returns the runs without a result, all configs of a seed before the next seed.
 
     Raises:
-        InputError: If a config does not exist, or two have the same name.
+        InputError: If two configs have the same name, one cannot be trained, or a result or a work
+            directory is of another config of the same name.
     """
-    configs = list(configs)
-    for config in configs:
-        if not config.is_file():
-            raise InputError(f'config {config}: no such file')
-        if sum(config.stem == other.stem for other in configs) > 1:
-            raise InputError(
-                f'config {config}: expected names that differ, got {config.stem} twice'
-            )
-    tasks = [Task(config, seed) for seed in seeds for config in configs]
-    return [task for task in tasks if not result_file(out, task.config.stem, task.seed).exists()]
+    names = Counter(config.stem for config in args.configs)
+    for name, times in names.items():
+        if times > 1:
+            raise InputError(f'CONFIG: expected names that differ, got {name} {times} times')
+    plans = [make_plan(config, args.epochs, args.data_root) for config in args.configs]
+    for plan in plans:
+        check_results(plan, runs, args.out)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
+    tasks = [Task(plan, seed) for seed in seeds for plan in plans]
+    left = [task for task in tasks if not result_of(task, args.out).exists()]
+    for task in left:
+        check_folder(folder_of(task, args.work_dir), task.plan.settings)
+    return left
+
+
+def result_of(task: Task, out: Path) -> Path:
+    """Returns where the result of a task is."""
+    return result_file(out, task.plan.config.stem, task.seed)
+
+
+def folder_of(task: Task, work_dir: Path) -> Path:
+    """Returns the work directory of a task."""
+    return work_dir / task.plan.config.stem / f'seed-{task.seed}'
 
 
 class Launcher:
@@ -132,67 +197,77 @@ class Launcher:
                 for process in list(self.processes):
                     process.terminate()
                 raise
-        failed = ended.count(False)
-        self.console.print(
-            f'{len(tasks)} runs were left; {ended.count(True)} done, {failed} failed'
-        )
-        return failed
+        counts = Counter(ended)
+        told = [
+            f'{counts[kind]} {kind.value}' for kind in Outcome if kind in ALWAYS or counts[kind]
+        ]
+        were = 'run was' if len(tasks) == 1 else 'runs were'
+        self.console.print(f'{len(tasks)} {were} left; {", ".join(told)}')
+        return counts[Outcome.FAILED]
 
-    def run(self, task: Task) -> bool | None:
-        """Trains a task to its end and writes its result.
-
-        Returns:
-            Whether it has ended well; None if it was stopped, or another launcher has it.
-        """
-        name = f'{task.config.stem} seed {task.seed}'
-        folder = self.args.work_dir / task.config.stem / f'seed-{task.seed}'
+    def run(self, task: Task) -> Outcome:
+        """Trains a task to its end and writes its result."""
         if self.stopping:
-            return None
+            return Outcome.STOPPED
+        folder = folder_of(task, self.args.work_dir)
         with ExitStack() as claim:
             try:
                 claim.enter_context(claimed(folder, 'ablation.lock'))
-                if result_file(self.args.out, task.config.stem, task.seed).exists():
-                    return None
             except InputError:
-                self.console.print(f'{name}: another launcher trains it')
-                return None
+                self.console.print(f'{task}: another launcher trains it')
+                return Outcome.ELSEWHERE
+            if result_of(task, self.args.out).exists():
+                self.console.print(f'{task}: another launcher has trained it')
+                return Outcome.ELSEWHERE
             try:
-                message, done = self.run_claimed(task, folder)
+                message, outcome = self.run_claimed(task, folder)
             except InputError as error:
-                message, done = str(error), False
-        self.console.print(f'{name}: {message}')
-        return done
+                message, outcome = str(error), Outcome.FAILED
+        self.console.print(f'{task}: {message}')
+        return outcome
 
-    def run_claimed(self, task: Task, folder: Path) -> tuple[str, bool | None]:
-        """Trains a task in a folder that no other process uses; returns what to say, and `run`'s.
+    def run_claimed(self, task: Task, folder: Path) -> tuple[str, Outcome]:
+        """Trains a task in a folder that no other launcher uses; returns what to say, and `run`'s.
 
         Raises:
-            InputError: If the training has logged too little, or its data are not known.
+            InputError: If the config has changed, the folder holds a training of other settings,
+                another training still runs in it, or this one has logged too little.
         """
+        plan = task.plan
+        if make_plan(plan.config, self.args.epochs, self.args.data_root) != plan:
+            raise InputError(f'{plan.config}: has changed since the start; run the command again')
+        with claimed(folder):  # a training outlives its launcher if that is killed
+            settings = claim_folder(folder, plan.settings)
         resumed = any(folder.glob('*.pth'))
-        begin = time.perf_counter()
+        log, begin = folder / LOG, time.perf_counter()
+        logged = log.stat().st_size if log.exists() else 0
         status = self.train(task, folder, resumed)
         seconds = time.perf_counter() - begin
         if status == STOPPED:
-            return 'stopped and saved', None
+            return 'stopped and saved', Outcome.STOPPED
         if status:
-            return f'status {status}: {last_line(folder / LOG)}', False
-        run = self.result(task, folder, None if resumed else round(seconds, 1))
+            return f'status {status}: {last_line(log, logged)}', Outcome.FAILED
+        run = Run(
+            config=plan.config.stem,
+            seed=task.seed,
+            epochs=plan.epochs,
+            curves=validations_of(plan, folder),
+            seconds=None if resumed else round(seconds, 1),
+            device=device_name(self.args.threads),
+            commit=self.commit,
+            settings=settings,
+        )
         write_run(run, self.args.out)
         name = next(iter(run.curves))
-        return f'{METRICS[name].title} {run.last(name):.2f} in {seconds:.0f} s', True
+        return f'{METRICS[name].title} {run.last(name):.2f} in {seconds:.0f} s', Outcome.DONE
 
     def train(self, task: Task, folder: Path, resumed: bool) -> int:
         """Trains in a process, with its output in `LOG`; returns the exit status."""
-        options: dict[str, object] = {'randomness.seed': task.seed}
-        if self.args.epochs:
-            options['train_cfg.max_epochs'] = self.args.epochs
-        if self.args.data_root:
-            options |= data_options(read_config(str(task.config), {}), self.args.data_root)
-        line = [sys.executable, str(ROOT / 'tools/train.py'), str(task.config)]
+        line = [sys.executable, str(ROOT / 'tools/train.py'), str(task.plan.config)]
         line += ['--work-dir', str(folder), '--save-minutes', '5', '--skip-data-check']
         line += ['--resume'] if resumed else []
-        line += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+        line += ['--cfg-options', f'randomness.seed={task.seed}', *task.plan.data]
+        line += [f'train_cfg.max_epochs={task.plan.epochs}'] if self.args.epochs else []
         environment = {**os.environ, 'OMP_NUM_THREADS': str(self.args.threads)}
         with (folder / LOG).open('a') as log:
             process = subprocess.Popen(line, stdout=log, stderr=log, env=environment)
@@ -202,66 +277,11 @@ class Launcher:
             finally:
                 self.processes.discard(process)
 
-    def result(self, task: Task, folder: Path, seconds: float | None) -> Run:
-        """Returns the result of a training that has ended.
 
-        Raises:
-            InputError: If its logs have no validation of a known metric, or too few.
-        """
-        found = {
-            name: [round(metric.factor * x, 4) for x in read_curve(folder, metric.key)]
-            for name, metric in METRICS.items()
-        }
-        curves = {name: values for name, values in found.items() if values}
-        train_cfg = read_config(str(task.config), {}).train_cfg
-        epochs = self.args.epochs or train_cfg.max_epochs
-        expected = math.ceil(epochs / train_cfg.get('val_interval', 1))
-        if not curves or any(len(values) != expected for values in curves.values()):
-            got = max(map(len, curves.values()), default=0)
-            raise InputError(
-                f'{folder}: expected {expected} validations in {epochs} epochs, got {got}; '
-                'delete the folder to run it again'
-            )
-        return Run(
-            config=task.config.stem,
-            seed=task.seed,
-            epochs=epochs,
-            curves=curves,
-            seconds=seconds,
-            device=device_name(self.args.threads),
-            commit=self.commit,
-        )
-
-
-def last_line(log: Path) -> str:
-    """Returns the last line of a log, behind the path of the log."""
-    lines = log.read_text(errors='replace').strip().splitlines()
+def last_line(log: Path, begin: int) -> str:
+    """Returns the last line of a log behind its first bytes, after the path of the log."""
+    lines = log.read_bytes()[begin:].decode(errors='replace').strip().splitlines()
     return f'{log}: {lines[-1] if lines else "empty"}'
-
-
-def device_name(threads: int) -> str:
-    """Returns what a training runs on."""
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    return f'CPU, {threads} thread{"s" if threads > 1 else ""}'
-
-
-def commit_of(folder: Path) -> str | None:
-    """Returns the revision of a checkout, with a plus if files differ from it."""
-    git = ['git', '-C', str(folder)]
-    try:
-        head = subprocess.run(
-            [*git, 'rev-parse', '--short=12', 'HEAD'], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run(
-            [*git, 'status', '--porcelain', '--untracked-files=no'],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):  # no git, or no checkout
-        return None
-    return head.stdout.strip() + '+' * bool(changed.stdout)
 
 
 if __name__ == '__main__':
