@@ -143,6 +143,8 @@ def collect() -> list[Finding]:
 
 def main() -> None:
     """Prints the report, and one line on stderr for each problem."""
+    # as in mmdefocus.utils.console, which may be what is broken; paths have any character
+    sys.stdout.reconfigure(errors='backslashreplace')
     findings = collect()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(no_wrap=True)

@@ -3,6 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 
+from .console import take_any_text
 from .errors import one_line_errors
 from .memory import keep_freed_memory
 
@@ -20,8 +21,9 @@ def command(
 
     The work takes the parsed arguments and returns the exit status, or None to go on without an
     exit. The main function takes a command line, by default that of the process. It keeps freed
-    memory (see `keep_freed_memory`), says in one line what is wrong with the input (see
-    `one_line_errors`), and shows the docstring of the tool's module under `--help`.
+    memory (see `keep_freed_memory`), prints names of any characters (see `take_any_text`), says in
+    one line what is wrong with the input (see `one_line_errors`), and shows the docstring of the
+    tool's module under `--help`.
 
     Args:
         add_arguments: Adds the arguments of the tool to a parser.
@@ -32,6 +34,7 @@ def command(
     def decorate(work: Work) -> Main:
         def main(argv: Sequence[str] | None = None) -> None:
             keep_freed_memory()
+            take_any_text()
             parser = parser_class(
                 description=work.__globals__['__doc__'],
                 formatter_class=RawDescriptionHelpFormatter,

@@ -1,9 +1,20 @@
 """Where tools write, and the form of their tables."""
 
 import sys
+from io import TextIOWrapper
 
 from rich.console import Console
 from rich.table import Column, Table
+
+
+def take_any_text() -> None:
+    r"""Lets stdout take every text; what its encoding lacks is written as an escape, like `\xe9`.
+
+    Names of files and classes may have any character, and names of files even bytes that are no
+    text. The encoding stays as it is. Python does the same for stderr by itself.
+    """
+    if isinstance(sys.stdout, TextIOWrapper):  # a notebook has others, which take every text
+        sys.stdout.reconfigure(errors='backslashreplace')
 
 
 def make_console(stderr: bool = False) -> Console:

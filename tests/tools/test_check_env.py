@@ -1,4 +1,5 @@
 import importlib
+import io
 import sys
 import types
 from importlib import metadata
@@ -134,3 +135,13 @@ def test_exit_status_and_the_line_of_a_problem(check_env, monkeypatch, capsys, p
     assert stop.value.code == status
     assert output.out.split() == ['part', '1.0']
     assert output.err == (f'error: part: {problem}\n' if problem else '')
+
+
+def test_prints_paths_that_stdout_cannot_encode(check_env, monkeypatch):
+    content = io.BytesIO()
+    monkeypatch.setattr(sys, 'stdout', io.TextIOWrapper(content, 'ascii', 'strict'))
+    monkeypatch.setattr(check_env, 'collect', lambda: [check_env.Finding('python', '/caf\xe9')])
+    with pytest.raises(SystemExit):
+        check_env.main()
+    sys.stdout.flush()
+    assert '/caf\\xe9' in content.getvalue().decode('ascii')

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from contextlib import nullcontext
+from io import BytesIO, TextIOWrapper
 
 import pytest
 
@@ -113,3 +114,14 @@ def test_number_below_the_least_is_refused_with_its_option(capsys, text):
         main([f'--number={text}'])
     expected = f"argument --number: expected an integer of at least 1, got '{text}'"
     assert expected in capsys.readouterr().err
+
+
+def test_a_tool_prints_names_that_stdout_cannot_encode(monkeypatch):
+    @command()
+    def main(args):
+        print('caf\udce9.xml', flush=True)
+
+    content = BytesIO()
+    monkeypatch.setattr('sys.stdout', TextIOWrapper(content, 'utf-8', 'strict'))
+    main([])
+    assert content.getvalue() == b'caf\\udce9.xml\n'
