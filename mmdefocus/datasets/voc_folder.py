@@ -114,9 +114,18 @@ class VocFolder:
                 raise InputError(f'{folder}: no such folder')
         files = [path for path in annotations.iterdir() if path.suffix.lower() == '.xml']
         if not files:
-            raise InputError(f'{annotations}: expected annotations as *.xml, found none')
+            raise InputError(
+                f'{annotations}: expected annotations as *.xml in this folder itself, found none; '
+                '--annotations names another within ROOT'
+            )
         self.annotations = FilesByStem(files)
-        self.images = FilesByStem(find_images(images))
+        pictures = find_images(images)
+        if not pictures:
+            raise InputError(
+                f'{images}: expected images in this folder itself, found none; --images names '
+                'another within ROOT'
+            )
+        self.images = FilesByStem(pictures)
         self.rules = rules
 
     def read(self, stem: str) -> Outcome:

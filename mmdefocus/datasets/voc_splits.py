@@ -1,7 +1,7 @@
 """The splits of a data set in Pascal VOC's layout, and each as the content of a COCO file."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -49,6 +49,33 @@ def _name(line: str, annotations: FilesByStem) -> str:
     return name
 
 
+def check_usable(splits: Mapping[str, Sequence[str]], outcomes: Mapping[str, Outcome]) -> None:
+    """Refuses a split without an image, and splits without any object.
+
+    Args:
+        splits: The names of the images of each split.
+        outcomes: What became of each image, by the name.
+
+    Raises:
+        InputError: Says how many were left out, why, and which is the first.
+    """
+    for split, stems in splits.items():
+        found = [outcomes[stem] for stem in dict.fromkeys(stems)]
+        if not any(outcome.image for outcome in found):
+            raise InputError(f'{split}: expected images, none is left: {_reasons(found)}')
+    if not any(outcome.objects() for outcome in outcomes.values()):
+        reasons = _reasons(outcomes.values()) or 'the annotations have none'
+        raise InputError(f'{", ".join(splits)}: expected objects, none is left: {reasons}')
+
+
+def _reasons(outcomes: Iterable[Outcome]) -> str:
+    left_out: dict[str, list[str]] = defaultdict(list)
+    for outcome in outcomes:
+        for reason, places in outcome.left_out.items():
+            left_out[reason] += places
+    return '; '.join(f'{len(at)} {reason} (first: {at[0]})' for reason, at in left_out.items())
+
+
 class ClassNames:
     """The classes of a data set, whatever the case in which a file writes them.
 
@@ -58,12 +85,10 @@ class ClassNames:
             alphabet, each as it is written most often.
 
     Raises:
-        InputError: If there is no name at all, or none for a class that is wanted.
+        InputError: If there is none for a class that is wanted.
     """
 
     def __init__(self, found: Mapping[str, int], wanted: Sequence[str] | None = None) -> None:
-        if not found:
-            raise InputError('annotations: expected objects, found none that can be used')
         if wanted is None:
             rarest_first = sorted(found, key=lambda name: found[name])
             wanted = sorted({name.casefold(): name for name in rarest_first}.values())

@@ -74,5 +74,15 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path):
 
 
 def test_a_folder_without_annotations_is_named(tmp_path):
-    with pytest.raises(InputError, match=r'expected annotations as \*\.xml, found none'):
+    with pytest.raises(InputError, match=r'expected annotations as \*\.xml in this folder itself'):
         VocFolder(tmp_path, tmp_path, Rules())
+
+
+def test_a_folder_whose_images_are_in_folders_of_their_own_is_named(tmp_path):
+    (tmp_path / 'a.xml').touch()
+    (tmp_path / 'images' / 'day').mkdir(parents=True)
+    Image.new('L', SIZE).save(tmp_path / 'images' / 'day' / 'a.png')
+    with pytest.raises(
+        InputError, match=r'images: expected images in this folder itself.*--images'
+    ):
+        VocFolder(tmp_path, tmp_path / 'images', Rules())

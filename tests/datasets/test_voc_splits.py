@@ -66,11 +66,6 @@ def test_a_class_that_is_not_there_is_refused_with_the_nearest():
         ClassNames({'RBC': 1}, ['RCB'])
 
 
-def test_annotations_without_a_usable_object_are_refused():
-    with pytest.raises(InputError, match='expected objects, found none'):
-        ClassNames({})
-
-
 def test_images_that_two_splits_share_are_counted():
     splits = {'train': ['a', 'b'], 'val': ['c'], 'trainval': ['a', 'b', 'c'], 'test': ['c', 'd']}
     assert shared(splits) == {('val', 'test'): 1, ('trainval', 'test'): 1}

@@ -225,7 +225,27 @@ def test_a_broken_annotation_is_one_line_and_nothing_is_written(voc, refuse):
 def test_a_split_of_which_nothing_is_left_is_refused(voc, refuse):
     voc.add('a', box())
     voc.add('b', box(), image=False, split='val')
-    assert 'val: expected images, none is left: 1 images that are not there' in refuse()
+    reason = '1 images that are not there (first: b)'
+    assert refuse() == f'error: val: expected images, none is left: {reason}'
+
+
+def test_why_no_image_of_any_split_is_left_is_told(voc, refuse):
+    voc.add('a', box(), image=False)
+    voc.add('b', box(), size=(50, 100))
+    line = refuse()
+    assert 'train: expected images, none is left: 1 images that are not there (first: a)' in line
+    assert '1 images of another size than annotated (first: b)' in line
+
+
+def test_why_no_object_is_left_is_told(voc, refuse):
+    voc.add('a', box(corners=(7, 7, 7, 7)))
+    reason = '1 boxes of no area or of less than a pixel (first: a.xml, object 1)'
+    assert refuse() == f'error: train: expected objects, none is left: {reason}'
+
+
+def test_annotations_without_objects_are_refused(voc, refuse):
+    voc.add('a')
+    assert 'train: expected objects, none is left: the annotations have none' in refuse()
 
 
 def test_a_file_that_exists_is_replaced_only_when_asked_for(voc, convert, refuse):

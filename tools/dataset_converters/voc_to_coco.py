@@ -16,7 +16,14 @@ from pathlib import Path
 from rich.progress import Progress
 
 from mmdefocus.datasets.voc_folder import Outcome, Rules, VocFolder
-from mmdefocus.datasets.voc_splits import ClassNames, Split, make_split, read_split, shared
+from mmdefocus.datasets.voc_splits import (
+    ClassNames,
+    Split,
+    check_usable,
+    make_split,
+    read_split,
+    shared,
+)
 from mmdefocus.engine.command import command
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
@@ -71,6 +78,7 @@ def main(args: Namespace) -> None:
         if (out / f'{split}.json').exists() and not args.overwrite:
             raise InputError(f'{out / split}.json: exists; --overwrite replaces it')
     outcomes = read_all(folder, sorted({stem for stems in splits.values() for stem in stems}))
+    check_usable(splits, outcomes)
     names = Counter(found.name for outcome in outcomes.values() for found in outcome.objects())
     classes = ClassNames(names, args.classes)
     ids = {stem: number for number, stem in enumerate(outcomes, start=1)}
@@ -78,7 +86,6 @@ def main(args: Namespace) -> None:
         name: make_split(stems, outcomes, ids, classes, args.difficult)
         for name, stems in splits.items()
     }
-    check_images(made)
     for name, split in made.items():
         with replacing(out / f'{name}.json') as unfinished:
             unfinished.write_text(json.dumps(split.content))
@@ -86,18 +93,6 @@ def main(args: Namespace) -> None:
     for (first, second), count in shared(splits).items():
         print(f'{first} and {second} share {count} images')
     print(f'{out}: {", ".join(f"{name}.json" for name in made)}')
-
-
-def check_images(splits: Mapping[str, Split]) -> None:
-    """Refuses a split of which nothing is left.
-
-    Raises:
-        InputError: Names the split and the reasons.
-    """
-    for name, split in splits.items():
-        if not split.content['images']:
-            reasons = '; '.join(f'{len(places)} {why}' for why, places in split.left_out.items())
-            raise InputError(f'{name}: expected images, none is left: {reasons}')
 
 
 def find_splits(folder: Path, wanted: list[str] | None, data: VocFolder) -> dict[str, list[str]]:
