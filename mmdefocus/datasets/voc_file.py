@@ -11,6 +11,12 @@ from ..utils.errors import InputError
 CORNERS = ('xmin', 'ymin', 'xmax', 'ymax')
 Corners = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 MEND = 'mend the file or take it out of the data set'
+# where these may be
+PLACES = {'object': ('object',), 'bndbox': ('object/bndbox', 'object/part/bndbox')}
+FLAGS = {
+    **dict.fromkeys(('1', '1.0', 'true', 'yes'), True),
+    **dict.fromkeys(('', '0', '0.0', 'false', 'no'), False),
+}
 
 
 class VocObject(NamedTuple):
@@ -20,11 +26,13 @@ class VocObject(NamedTuple):
         name: Its class.
         corners: Left, top, right and bottom in pixels.
         difficult: Whether the file marks it as hard to recognise.
+        notes: What was taken otherwise than it is written.
     """
 
     name: str
     corners: Corners
     difficult: bool
+    notes: tuple[str, ...] = ()
 
 
 class VocAnnotation(NamedTuple):
@@ -37,7 +45,7 @@ class VocAnnotation(NamedTuple):
     """
 
     file_name: str | None
-    size: tuple[int, int] | None
+    size: tuple[float, float] | None
     objects: list[VocObject]
 
 
@@ -48,10 +56,13 @@ def read_voc(path: Path) -> VocAnnotation:
         InputError: If it is not XML in VOC's format, or has a document type, by which XML grows
             without bounds or reads other files; names the file and what was expected.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f'{path}: expected a file, got a folder, pipe or broken link; {MEND}')
     try:
         root = _parse(path.read_bytes())
         if root.tag != 'annotation':
             raise ValueError(f'expected <annotation> as its root, got <{root.tag}>')
+        _check_places(root)
         return VocAnnotation(
             _file_name(root),
             _size(root),
@@ -82,34 +93,64 @@ def _refuse_type(name: str, *_: object) -> None:
     raise ValueError(f'expected plain XML, got <!DOCTYPE {name}>, which may define entities')
 
 
-def _text(node: Element, path: str) -> str:
-    return (node.findtext(path) or '').strip()
+def _check_places(root: Element) -> None:
+    """Refuses objects and boxes that no one looks for, by which an image would seem empty."""
+    for tag, places in PLACES.items():
+        lost = len([*root.iter(tag)]) - sum(len(root.findall(place)) for place in places)
+        if lost:
+            expected = ' or '.join(f'annotation/{place}' for place in places)
+            raise ValueError(f'expected each <{tag}> as {expected}, got {lost} elsewhere')
+
+
+def _text(node: Element, path: str, where: str = '') -> str:
+    """Returns what an element says, as it is written; nothing if there is no such element.
+
+    Raises:
+        ValueError: If there are several, of which all but one would be lost.
+    """
+    found = node.findall(path)
+    if len(found) > 1:
+        raise ValueError(f'{where}expected one <{path}>, got {len(found)}')
+    return (found[0].text or '') if found else ''
 
 
 def _file_name(root: Element) -> str | None:
     # folders of the machine on which the boxes were drawn, of either kind
-    return _text(root, 'filename').replace('\\', '/').rpartition('/')[2] or None
+    return _text(root, 'filename').strip().replace('\\', '/').rpartition('/')[2] or None
 
 
-def _size(root: Element) -> tuple[int, int] | None:
-    texts = {side: _text(root, f'size/{side}') for side in ('width', 'height')}
+def _size(root: Element) -> tuple[float, float] | None:
+    texts = {side: _text(root, f'size/{side}').strip() for side in ('width', 'height')}
     if '' in texts.values():
         return None
     width, height = (_number(text, f'size: {side}') for side, text in texts.items())
-    return (int(width), int(height)) if width > 0 and height > 0 else None
+    return (width, height) if width > 0 and height > 0 else None
 
 
 def _object(node: Element, number: int) -> VocObject:
-    name = ' '.join(_text(node, 'name').split())
+    written = _text(node, 'name', f'object {number}: ')
+    name = ' '.join(written.split())
     if not name:
         raise ValueError(f'object {number}: expected a <name>, got none')
+    where = f'object {number} ({name}): '
+    boxes = node.findall('bndbox')
+    if len(boxes) != 1:
+        raise ValueError(f'{where}expected one <bndbox>, got {len(boxes)}')
     corners = [
-        _number(_text(node, f'bndbox/{corner}'), f'object {number} ({name}): {corner}')
-        for corner in CORNERS
+        _number(_text(boxes[0], corner, where).strip(), f'{where}{corner}') for corner in CORNERS
     ]
-    difficult = _text(node, 'difficult').lower() in ('1', 'true', 'yes')
+    difficult = _text(node, 'difficult', where).strip()
+    notes = []
+    if name != written:
+        notes.append(f'boxes of {written!r}, taken for {name!r}')
+    if difficult.lower() not in FLAGS:
+        notes.append(f'boxes with {difficult!r} as <difficult>, taken for not difficult')
+    if node.findall('part/bndbox'):
+        notes.append('boxes with boxes of parts, which are left out')
     left, top, right, bottom = corners
-    return VocObject(name, (left, top, right, bottom), difficult)
+    return VocObject(
+        name, (left, top, right, bottom), FLAGS.get(difficult.lower(), False), tuple(notes)
+    )
 
 
 def _number(text: str, where: str) -> float:
@@ -117,6 +158,6 @@ def _number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not math.isfinite(value) or '_' in text:  # Python reads 1_0 as 10
         raise ValueError(f'{where}: expected a number, got {text!r}')
     return value

@@ -25,12 +25,12 @@ def read_split(path: Path, annotations: FilesByStem) -> list[str]:
         annotations: The files that the names are names of.
 
     Raises:
-        InputError: If the file does not exist, is no text, or is empty.
+        InputError: If there is no such file, or it is no text or empty.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise InputError(f'{path}: no such list of a split; expected a file')
     try:
         lines = path.read_text(encoding='utf-8-sig').splitlines()
-    except FileNotFoundError as error:
-        raise InputError(f'{path}: no such list of a split') from error
     except UnicodeDecodeError as error:
         raise InputError(f'{path}: expected a text file with a name on each line') from error
     names = [_name(line.strip(), annotations) for line in lines if line.strip()]

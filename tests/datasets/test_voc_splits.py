@@ -1,5 +1,6 @@
 """Lists of splits and names of classes in Pascal VOC's layout."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ def test_a_list_that_is_none_is_named(tmp_path, content, message):
         path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_split(path, FILES)
+
+
+def test_a_list_that_is_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / 'train.txt')
+    with pytest.raises(InputError, match=r'train\.txt: no such list of a split; expected a file'):
+        read_split(tmp_path / 'train.txt', FILES)
 
 
 def test_classes_are_in_the_order_of_the_alphabet_as_they_are_written_most_often():
