@@ -78,6 +78,10 @@ class FilesByStem:
         """Returns the names without suffix, in their order."""
         return sorted(self._exact)
 
+    def having(self, stem: str) -> list[Path]:
+        """Returns the files of a stem."""
+        return self._exact.get(stem) or self._folded.get(stem.casefold(), [])
+
     def find(self, stem: str, name: str | None = None) -> Path | None:
         """Returns the file of a stem, None if there is none.
 
@@ -88,7 +92,7 @@ class FilesByStem:
         Raises:
             InputError: If several files have it and none of them has the name.
         """
-        found = self._exact.get(stem) or self._folded.get(stem.casefold(), [])
+        found = self.having(stem)
         named = [path for path in found if path.name == name]
         if len(found) > 1 and not named:
             names = ' and '.join(path.name for path in found[:2])
@@ -131,6 +135,9 @@ class VocFolder:
     def read(self, stem: str) -> Outcome:
         """Returns what becomes of an image.
 
+        The image is that of the annotation's name; where there is none, that of `<filename>`,
+        which is often outdated. It is counted if `<filename>` is the name of another image.
+
         Args:
             stem: Its name in the list of a split, without suffix.
 
@@ -162,6 +169,8 @@ class VocFolder:
             if not self.rules.any_size:
                 return without_image('of another size than annotated')
             notes['images of another size than annotated'].append(stem)
+        if name and self._is_another(path, name):
+            notes['images whose <filename> is another image'].append(stem)
         objects = []
         for number, found in enumerate(annotation.objects, start=1):
             where = f'{annotation_file.name}, object {number}'
@@ -171,8 +180,15 @@ class VocFolder:
                 continue
             if reason:
                 notes[f'boxes {reason}'].append(where)
+            for note in found.notes:
+                notes[note].append(where)
             objects.append(found._replace(corners=box))
         return Outcome(VocImage(path.name, size, objects), left_out, notes)
+
+    def _is_another(self, path: Path, name: str) -> bool:
+        """Tells whether a name, with or without suffix, is that of another image than a path."""
+        named = self.images.having(Path(name).stem)
+        return bool(named) and path not in named and name != path.stem
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

@@ -86,3 +86,41 @@ def test_a_folder_whose_images_are_in_folders_of_their_own_is_named(tmp_path):
         InputError, match=r'images: expected images in this folder itself.*--images'
     ):
         VocFolder(tmp_path, tmp_path / 'images', Rules())
+
+
+@pytest.fixture
+def add(tmp_path):
+    """Adds an image of 100 x 50 and its annotation to a folder."""
+
+    def add_image(stem, content):
+        Image.new('L', SIZE).save(tmp_path / f'{stem}.png')
+        (tmp_path / f'{stem}.xml').write_text(f'<annotation>{content}</annotation>')
+
+    return add_image
+
+
+def test_an_image_has_the_name_of_its_annotation_and_another_in_the_file_is_told(tmp_path, add):
+    add('a', '<filename>b.jpg</filename>')
+    add('b', '<filename>b.jpg</filename>')
+    add('c', '<filename>not_there.jpg</filename>')
+    folder = VocFolder(tmp_path, tmp_path, Rules())
+    outcomes = [folder.read(stem) for stem in 'abc']
+    assert [outcome.image.file_name for outcome in outcomes] == ['a.png', 'b.png', 'c.png']
+    told = 'images whose <filename> is another image'
+    assert [outcome.notes.get(told) for outcome in outcomes] == [['a'], None, None]
+
+
+def test_a_name_without_suffix_that_has_a_dot_is_that_of_its_image(tmp_path, add):
+    add('a', '')
+    add('a.1', '<filename>a.1</filename>')
+    notes = VocFolder(tmp_path, tmp_path, Rules()).read('a.1').notes
+    assert 'images whose <filename> is another image' not in notes
+
+
+def test_what_was_taken_otherwise_in_a_file_is_told_by_object(tmp_path, add):
+    box = '<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>40</ymax></bndbox>'
+    content = '<object><name>cat</name><difficult>2</difficult>{}</object>'
+    add('a', ''.join(content.format(box.format(right)) for right in (1, 30)))
+    notes = VocFolder(tmp_path, tmp_path, Rules()).read('a').notes
+    told = "boxes with '2' as <difficult>, taken for not difficult"
+    assert notes[told] == ['a.xml, object 2']

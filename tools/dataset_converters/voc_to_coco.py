@@ -2,9 +2,10 @@
 
 ROOT holds `Annotations/*.xml`, `JPEGImages/*` and `ImageSets/Main/{train,val,trainval,test}.txt`,
 lists of names without suffix. Without such lists all annotations become one split, `all`. The
-images stay where they are. Boxes that cannot be used are left out, counted, and the first of them
-is named. A file that is no annotation ends the conversion with a line that names it. All splits
-have the same categories, and an image has the same id in each.
+images stay where they are. An image has the name of its annotation; if there is none of this name,
+that in `<filename>`. Boxes that cannot be used are left out, counted, and the first of them is
+named. A file that is no annotation ends the conversion with a line that names it. All splits have
+the same categories, and an image has the same id in each.
 """
 
 import json
