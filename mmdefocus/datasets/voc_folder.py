@@ -160,6 +160,8 @@ class VocFolder:
         path = self.images.find(stem, name) or (name and self.images.find(Path(name).stem, name))
         if not path:
             return without_image('that are not there')
+        if not is_text(path.name):
+            return without_image('with a name that is not in UTF-8, which JSON cannot hold')
         size = image_size(path)
         if size is None:
             return without_image('that cannot be read')
@@ -189,6 +191,11 @@ class VocFolder:
         """Tells whether a name, with or without suffix, is that of another image than a path."""
         named = self.images.having(Path(name).stem)
         return bool(named) and path not in named and name != path.stem
+
+
+def is_text(name: str) -> bool:
+    """Tells whether the name of a file is text; Python keeps bytes that are none as surrogates."""
+    return name.encode(errors='ignore').decode() == name
 
 
 def image_size(path: Path) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """Files of a data set in Pascal VOC's layout, and boxes in their images."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,12 @@ def test_what_was_taken_otherwise_in_a_file_is_told_by_object(tmp_path, add):
     notes = VocFolder(tmp_path, tmp_path, Rules()).read('a').notes
     told = "boxes with '2' as <difficult>, taken for not difficult"
     assert notes[told] == ['a.xml, object 2']
+
+
+def test_an_image_whose_name_is_no_text_is_left_out(tmp_path, add):
+    stem = os.fsdecode(b'caf\xe9')
+    add(stem, '')
+    outcome = VocFolder(tmp_path, tmp_path, Rules()).read(stem)
+    assert outcome.image is None
+    reason = 'images with a name that is not in UTF-8, which JSON cannot hold'
+    assert outcome.left_out == {reason: [stem]}
