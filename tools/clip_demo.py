@@ -14,7 +14,6 @@ from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.config import Config
 
@@ -24,6 +23,7 @@ from mmdefocus.engine.demo import add_restart, as_seen_here, begin, run_tools
 from mmdefocus.evaluation.captions import with_captions
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.files import write_json
+from mmdefocus.utils.pictures import write_picture
 
 here = partial(as_seen_here, Path(__file__).resolve().parents[1])
 CONFIGS = {
@@ -131,8 +131,7 @@ def draw(config: Config, out: Path) -> None:
         lines = [f'{100 * found["score"]:.0f} % {found["label"]}' for found in best]
         pictures.append(with_captions(image, [f'caption: {row["caption"]}', *lines]))
     strips = [np.hstack(pictures[i : i + COLUMNS]) for i in range(0, len(pictures), COLUMNS)]
-    if not cv2.imwrite(str(out), np.vstack(strips)):
-        raise OSError(f'cannot write {out}')
+    write_picture(out, np.vstack(strips))
 
 
 def report(title: str, results: dict[str, dict[str, float]]) -> None:

@@ -22,6 +22,7 @@ from mmdefocus.engine.command import command
 from mmdefocus.engine.demo import add_restart, as_seen_here, begin, run_tools
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.files import write_json
+from mmdefocus.utils.pictures import write_picture
 
 here = partial(as_seen_here, Path(__file__).resolve().parents[1])
 CLASSIFIER = 'configs/digits/defocus-mamba-digits_cls.py'
@@ -131,7 +132,7 @@ def draw_detections(detector: Config) -> list[Path]:
         ]
         if lines:
             paths.append(OUT / f'detections_{number + 1}.png')
-            cv2.imwrite(str(paths[-1]), np.vstack(lines))
+            write_picture(paths[-1], np.vstack(lines))
     return paths
 
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.structures import BaseDataElement
@@ -13,6 +12,7 @@ from ..datasets.config_parts import type_name
 from ..evaluation.captions import with_captions
 from ..utils.captions import check_length
 from ..utils.errors import InputError
+from ..utils.pictures import write_picture
 from .inference import Predictor
 
 
@@ -62,10 +62,9 @@ class ZeroShotClassifier(Predictor):
         """Writes the image with its labels, the best first.
 
         Raises:
-            InputError: If the file cannot be written.
+            OSError: If the file cannot be written.
         """
         lines = [
             f'{100 * row["score"]:.1f} % {row["label"]}' for row in self.describe(sample)['labels']
         ]
-        if not cv2.imwrite(str(path), with_captions(image, lines)):
-            raise InputError(f'{path}: cannot be written')
+        write_picture(path, with_captions(image, lines))

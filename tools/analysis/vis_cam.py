@@ -21,6 +21,7 @@ from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
+from mmdefocus.utils.pictures import write_picture
 
 SMALLEST = 224  # pixels of the shorter side of a picture
 OPACITY = 0.5  # of the map over the image
@@ -58,7 +59,7 @@ def main(args: Namespace) -> None:
             raise InputError(str(error)) from error
         written = args.out / f'{path.name}_{predictor.name(number).replace("/", "-")}.png'
         with replacing(written) as unfinished:
-            cv2.imwrite(str(unfinished), overlay(picture, found.numpy()))
+            write_picture(unfinished, overlay(picture, found.numpy()))
         console.print(
             f'{written}: {predictor.name(number)}, best {predictor.name(best)}',
             highlight=False,

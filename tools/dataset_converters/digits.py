@@ -12,7 +12,6 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.progress import Progress
 
@@ -20,6 +19,7 @@ from mmdefocus.datasets import digits
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import folder_beside
+from mmdefocus.utils.pictures import write_picture
 
 SCAN_SIZE = 32  # pixels; the scans are 8x8
 SPLITS = ('train', 'val')
@@ -39,7 +39,8 @@ def write_scans(folder: Path, scans: digits.Scans, progress: Progress, title: st
     samples = list(zip(*scans, strict=True))
     for image, label, index in progress.track(samples, description=title):
         large = digits.render(image, SCAN_SIZE, SCAN_SIZE)
-        write_image(folder / digits.CLASSES[label] / f'{index:04d}.png', large * 255)
+        path = folder / digits.CLASSES[label] / f'{index:04d}.png'
+        write_picture(path, np.round(large * 255).astype(np.uint8))
 
 
 def write_scenes(
@@ -62,7 +63,7 @@ def write_scenes(
     for image_id, seed in enumerate(progress.track(seeds, description=title), start=1):
         scene = digits.compose_scene(np.random.default_rng(seed), scans, size)
         name = f'{image_id:05d}.png'
-        write_image(folder / name, scene.image)
+        write_picture(folder / name, np.round(scene.image).astype(np.uint8))
         images.append(dict(id=image_id, file_name=name, width=size, height=size))
         for box, label, index in zip(scene.boxes, scene.labels, scene.indices, strict=True):
             annotations.append(
@@ -79,16 +80,6 @@ def write_scenes(
     categories = [dict(id=i, name=name) for i, name in enumerate(digits.CLASSES)]
     content = dict(images=images, annotations=annotations, categories=categories)
     annotation_file.write_text(json.dumps(content))
-
-
-def write_image(path: Path, image: np.ndarray) -> None:
-    """Writes a PNG.
-
-    Raises:
-        OSError: If that fails; OpenCV only returns False.
-    """
-    if not cv2.imwrite(str(path), np.round(image).astype(np.uint8)):
-        raise OSError(f'cannot write {path}')
 
 
 def convert(out: Path, num_train: int, num_val: int, image_size: int, seed: int) -> None:

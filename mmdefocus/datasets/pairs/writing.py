@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from ...utils.errors import InputError
+from ...utils.pictures import write_picture
 
 PAIRS_OF_A_SHARD = 1000
 JPEG_QUALITY = 95
@@ -65,14 +66,13 @@ def write_list(
         The list.
 
     Raises:
-        InputError: If an image cannot be written.
+        OSError: If a file cannot be written.
     """
     (folder / name).mkdir()
     rows = []
     for number, (image, caption) in enumerate(pairs):
         file = f'{name}/{number:05d}.png'
-        if not cv2.imwrite(str(folder / file), image):
-            raise InputError(f'{folder / file}: cannot be written')
+        write_picture(folder / file, image)
         row: dict = {'image': file, 'caption': caption}
         if labels is not None and labels[number] is not None:
             row['label'] = labels[number]
