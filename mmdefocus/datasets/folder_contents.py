@@ -55,7 +55,7 @@ def list_contents(path: str, folder: str, classes: Sequence[str]) -> Contents:
     numbers: Counter[int] = Counter()
     for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), start=1):
         name, _, label = line.strip().rpartition(' ')
-        if not name or not label.isdigit():
+        if not name or not label.isdecimal():
             raise InputError(f'{path}: line {number}: expected an image and a label, got {line!r}')
         numbers[int(label)] += 1
         contents.images.append((os.path.join(folder, name), None))
