@@ -26,9 +26,7 @@ AVAILABLE = [
     if available_backends('cpu')[name][backend] == 'available'
 ]
 of_all = pytest.mark.parametrize('name', operators())
-of_fast = pytest.mark.parametrize(
-    ('name', 'backend'), [(name, backend) for name, backend in AVAILABLE if backend != 'naive']
-)
+of_fast = pytest.mark.parametrize(('name', 'backend'), [x for x in AVAILABLE if x[1] != 'naive'])
 of_registered = pytest.mark.parametrize(
     ('name', 'backend'),
     [pair for pair in AVAILABLE if hasattr(torch.ops.mmdefocus, '_'.join(pair))],
