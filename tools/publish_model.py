@@ -3,6 +3,10 @@
 OUT.pth becomes OUT-<hash>.pth and OUT-<hash>.safetensors, where the hash is the beginning of the
 SHA-256 of each file, as in all of OpenMMLab.
 
+Beside the weights, a file has the names and colours of the classes, and where the weights come
+from: epoch, seed, time, version of MMEngine. The config of the training, with its local paths, is
+left out.
+
 With --hub CONFIG, OUT is a new folder instead, in the layout of a repository on the Hugging Face
 hub: README.md, the model card; config.py, whole, without work directory and weights to begin with;
 and model.safetensors. Nothing is uploaded: `hf upload ORG/NAME OUT` does that. After it,

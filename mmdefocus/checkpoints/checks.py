@@ -14,6 +14,10 @@ from .weights import check_numbers, is_number, tensors_in, unlike_kinds, weights
 Tolerance = Literal['nothing', 'extra', 'partial']
 RESUME_KEYS = ('meta', 'optimizer', 'message_hub')
 BACKBONE = 'backbone.'
+# Of `meta`, what says where weights come from and which classes they know. The config is not among
+# it: it has the paths of the training, and whatever else its user wrote there.
+ORIGIN = ('epoch', 'iter', 'seed', 'time', 'mmengine_version', 'kind', 'backbone', 'released')
+CLASSES = ('classes', 'palette')
 
 
 def check_file(path: str, prefix: str | None = None, resume: bool = False) -> None:
@@ -130,10 +134,11 @@ def checked_load(module: nn.Module, source: str, tolerate: Tolerance) -> Iterato
 
 
 def inference_checkpoint(path: str | Path, auxiliary: bool = False) -> dict:
-    """Reads what inference needs of a checkpoint: weights and meta.
+    """Reads what inference needs of a checkpoint: weights, and of their meta what may be published.
 
     Optimizer, schedules and logs are left out, and so are the weights of the last step where the
-    checkpoint has averaged ones, which MMEngine keeps under `state_dict`.
+    checkpoint has averaged ones, which MMEngine keeps under `state_dict`. Of `meta`, the names and
+    colours of the classes stay, and the keys of `ORIGIN`; the config of the training does not.
 
     Args:
         path: The file, or an address, which is fetched.
@@ -147,8 +152,14 @@ def inference_checkpoint(path: str | Path, auxiliary: bool = False) -> dict:
     check_numbers(weights, path)
     if not auxiliary:
         weights = {name: w for name, w in weights.items() if 'aux_fc.' not in name}
-    meta = checkpoint.get('meta')
-    return {'meta': meta if isinstance(meta, dict) else {}, 'state_dict': dict(weights)}
+    return {'meta': _public(checkpoint.get('meta') or {}), 'state_dict': dict(weights)}
+
+
+def _public(meta: Mapping[str, Any]) -> dict[str, Any]:
+    public = {key: meta[key] for key in ORIGIN if key in meta}
+    if dataset := meta.get('dataset_meta'):
+        public['dataset_meta'] = {key: dataset[key] for key in CLASSES if key in dataset}
+    return public
 
 
 def pretrained_files(module: nn.Module) -> Iterator[tuple[nn.Module, str]]:

@@ -16,11 +16,13 @@ from ..utils.config_keys import check_keys
 from ..utils.errors import InputError
 from ..utils.files import folder_beside
 from ..version import __version__
+from .config.check import WRITTEN
 
 TASKS = {
     'mmpretrain': ('image-classification', "found['classes']"),
     'mmdet': ('object-detection', "found['boxes']"),
 }
+OUTPUTS = (*WRITTEN, 'save_dir', 'out_dir')  # of metrics, visualizers and hooks
 ZERO_SHOT = ('zero-shot-image-classification', "found['labels']")
 CARD = """\
 ---
@@ -123,21 +125,30 @@ def model_card(cfg: Config, checkpoint: Mapping[str, Any]) -> str:
 def portable(cfg: Config) -> Config:
     """Returns a copy of a config that does not name the files of a training on this machine.
 
-    Left out are its work directory and the weights that it began with; the folders of data stay.
+    Left out are its work directory and the weights that it began with. Files and folders that it
+    writes keep their names alone, without those above them; the folders of data stay.
     """
-    content = _without_pretrained(cfg.to_dict())
+    content = _without_files(cfg.to_dict())
     for key in ('work_dir', 'load_from', 'resume', 'launcher'):
         content.pop(key, None)
     return Config(content)
 
 
-def _without_pretrained(node: Any) -> Any:
+def _without_files(node: Any) -> Any:
     if isinstance(node, list | tuple):
-        return type(node)(_without_pretrained(child) for child in node)
+        return type(node)(_without_files(child) for child in node if not _is_pretrained(child))
     if not isinstance(node, dict):
         return node
     return {
-        key: _without_pretrained(child)
+        key: Path(child).name if _is_output(key, child) else _without_files(child)
         for key, child in node.items()
-        if not (key == 'init_cfg' and isinstance(child, dict) and is_pretrained(child))
+        if not (key == 'init_cfg' and _is_pretrained(child))
     }
+
+
+def _is_pretrained(node: Any) -> bool:
+    return isinstance(node, dict) and is_pretrained(node)
+
+
+def _is_output(key: str, value: Any) -> bool:
+    return key in OUTPUTS and isinstance(value, str)

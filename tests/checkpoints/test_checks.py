@@ -10,6 +10,7 @@ from torch import nn
 from mmdefocus.checkpoints.checks import (
     check_file,
     checked_load,
+    inference_checkpoint,
     pretrained_files,
     resolve_aliases,
 )
@@ -237,3 +238,12 @@ def test_finds_pretrained_parts_under_every_name(kind):
     assert list(pretrained_files(module)) == [(module, 'a.pth'), (module.part, 'b.pth')]
     resolve_aliases(module)
     assert module.init_cfg['type'] == 'Pretrained'
+
+
+def test_inference_needs_of_meta_only_the_classes_and_where_weights_come_from(path):
+    dataset = dict(classes=('a',), palette=[(0, 0, 0)], ann_file='/home/me/a.json')
+    kept = dict(epoch=3, iter=30, seed=1, time='20261128_120000', mmengine_version='0.10.7')
+    meta = dict(kept, cfg="work_dir = '/home/me'", api_key='secret', dataset_meta=dataset)
+    torch.save(dict(state_dict=fitting(), meta=meta), path)
+    dataset.pop('ann_file')
+    assert inference_checkpoint(path)['meta'] == dict(kept, dataset_meta=dataset)

@@ -1,9 +1,9 @@
-"""What the card of a model says."""
+"""What the card and the config of a folder for a hub say."""
 
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.hub_folder import model_card
+from mmdefocus.engine.hub_folder import model_card, portable
 from mmdefocus.models import DefocusCLIP, DefocusMamba
 
 
@@ -15,3 +15,17 @@ def test_a_card_of_clip_names_its_classes_and_its_task(types):
     card = model_card(cfg, dict(meta={}, state_dict={}))
     assert 'DefocusCLIP with the backbone DefocusMamba' in card
     assert 'pipeline_tag: zero-shot-image-classification' in card
+
+
+def test_a_portable_config_names_what_it_writes_without_the_folders_above():
+    evaluators = [dict(type='DumpResults', out_file_path='/home/me/found.pkl')]
+    visualizer = dict(vis_backends=[dict(type='LocalVisBackend', save_dir='/home/me/vis')])
+    found = portable(Config(dict(test_evaluator=evaluators, visualizer=visualizer)))
+    assert found.test_evaluator[0].out_file_path == 'found.pkl'
+    assert found.visualizer.vis_backends[0].save_dir == 'vis'
+
+
+def test_a_portable_config_has_none_of_several_rules_that_load_weights():
+    rules = [dict(type='Pretrained', checkpoint='/home/me/a.pth'), dict(type='Xavier')]
+    found = portable(Config(dict(model=dict(init_cfg=rules))))
+    assert found.model.init_cfg == [dict(type='Xavier')]

@@ -37,6 +37,12 @@ def test_holds_weights_and_class_names_and_nothing_of_the_training(published, tr
         assert tuple(found['meta']['dataset_meta']['classes']) == ('dark', 'light')
 
 
+def test_published_files_do_not_have_the_paths_of_the_training(published, trained):
+    place = str(trained.parent).encode()
+    assert place in trained.read_bytes()
+    assert not any(place in path.read_bytes() for path in published.values())
+
+
 def test_the_same_weights_have_the_same_name(workshop, trained, published):
     workshop.run('publish_model', trained, 'again/tiny.pth')
     names = {path.name for path in (workshop.path / 'again').iterdir()}
