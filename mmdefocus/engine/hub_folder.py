@@ -10,7 +10,7 @@ from mmengine.runner.checkpoint import load_state_dict
 
 from ..checkpoints.checks import checked_load, is_pretrained
 from ..checkpoints.files import write_checkpoint
-from ..datasets.config_parts import type_name
+from ..datasets.config_parts import compare_classes, declared_classes, leaves, type_name
 from ..models.build import build_model
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError
@@ -74,13 +74,15 @@ def write_hub_folder(
         The paths of the files.
 
     Raises:
-        InputError: If the weights do not fit, the config lacks what inference needs, or it is
-            neither of mmdet nor of mmpretrain.
+        InputError: If the weights do not fit, the config names other classes or lacks what
+            inference needs, or it is neither of mmdet nor of mmpretrain.
     """
     check_keys(cfg, ('model', 'test_dataloader'))
     model = build_model(cfg)
     with checked_load(model, source, 'nothing'):
         load_state_dict(model, checkpoint['state_dict'])
+    names = declared_classes(next(leaves(cfg.test_dataloader.dataset)))
+    compare_classes(source, checkpoint, 'test_dataloader.dataset', names)
     card = model_card(cfg, checkpoint)
     with folder_beside(out) as folder:
         unfinished = folder / out.name

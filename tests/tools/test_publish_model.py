@@ -145,6 +145,13 @@ def test_a_hub_folder_of_a_detector_predicts(workshop, detector):
     assert published(image) == Inferencer(detector.config, detector.checkpoint, 'cpu')(image)
 
 
+def test_a_folder_for_a_hub_has_the_classes_of_its_config(workshop, trained):
+    config = workshop.config("test_dataloader['dataset']['metainfo'] = dict(classes=('a', 'b'))")
+    found = workshop.error('publish_model', trained, 'new', '--hub', config)
+    assert 'trained on classes' in found and 'test_dataloader.dataset' in found
+    assert not (workshop.path / 'new').exists()
+
+
 def test_training_starts_from_a_hub(workshop, hub_folder, site, monkeypatch):
     monkeypatch.setenv('HF_ENDPOINT', site.address)
     (site.folder / 'org' / 'tiny' / 'resolve').mkdir(parents=True)
