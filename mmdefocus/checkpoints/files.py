@@ -14,7 +14,7 @@ from torch import Tensor
 from ..utils.errors import InputError, one_line
 from ..utils.files import replacing
 from .digest import add_digest
-from .download import local_file
+from .download import is_remote, local_file
 from .index_file import SUFFIX, read_index
 from .legacy_file import is_legacy, read_legacy
 from .safetensors_file import read_safetensors, write_safetensors
@@ -27,18 +27,34 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
     Args:
         path: A local file, or an address, which is fetched; see `local_file`. The local index of a
-            checkpoint of several files, `….index.json`, stands for all of them.
+            checkpoint of several files, `….index.json`, stands for all of them. A fetched file that
+            cannot be used, such as the page of an error, is not kept.
 
     Raises:
         InputError: If the file does not exist, is damaged, is no checkpoint, or holds more than
             tensors, plain containers and MMEngine's logs.
     """
-    path = local_file(path)
+    file = local_file(path)
+    if not is_remote(path):
+        return _read_file(file, file)
+    try:
+        return _read_file(file, path)
+    except InputError as error:
+        if isinstance(error.__cause__, (OSError, MemoryError)):  # which is no fault of the file
+            raise
+        file.unlink(missing_ok=True)
+        raise InputError(
+            f'{error}; what was fetched is deleted: check the address, then try again'
+        ) from error
+
+
+def _read_file(path: Path, name: str | Path) -> dict[str, Any]:
+    """Reads a file, which has another name in messages."""
     if path.is_dir():
-        raise InputError(f'checkpoint {path}: {_folder_of_pieces(path)}')
+        raise InputError(f'checkpoint {name}: {_folder_of_pieces(path)}')
     if not path.is_file():
-        raise InputError(f'checkpoint {path}: no such file')
-    found = f'checkpoint {path} ({path.stat().st_size} bytes)'
+        raise InputError(f'checkpoint {name}: no such file')
+    found = f'checkpoint {name} ({path.stat().st_size} bytes)'
     try:
         content = _reader(path)(path)
     except InputError as error:
@@ -49,7 +65,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise InputError(f'{found}: cannot be read; it is damaged or no checkpoint') from error
     if not isinstance(content, dict):
         raise InputError(
-            f'checkpoint {path}: holds no weights; expected a dict, got {type(content).__name__}'
+            f'checkpoint {name}: holds no weights; expected a dict, got {type(content).__name__}'
         )
     return content
 

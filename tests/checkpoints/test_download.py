@@ -52,6 +52,30 @@ def test_what_cannot_be_fetched_ends_in_one_line_and_leaves_nothing(site, tmp_pa
     assert not list((tmp_path / 'cache').rglob('*.pth'))
 
 
+@pytest.mark.parametrize(
+    'content', [b'<html>busy</html>', b'version https://git-lfs.github.com/spec/v1', b'']
+)
+def test_a_fetched_file_that_is_no_checkpoint_is_fetched_again(site, content):
+    address = f'{site.address}/a.pth'
+    (site.folder / 'a.pth').write_bytes(content)
+    with pytest.raises(InputError, match=rf'^checkpoint {address} .* what was fetched is deleted'):
+        read_checkpoint(address)
+    torch.save(dict(a=torch.ones(1)), site.folder / 'a.pth')
+    assert read_checkpoint(address)['a'].tolist() == [1]
+
+
+def test_a_fetched_file_that_cannot_be_opened_is_kept(site, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, 'Permission denied')
+
+    address = f'{site.address}/a.pth'
+    torch.save(dict(a=torch.ones(1)), site.folder / 'a.pth')
+    monkeypatch.setattr('mmdefocus.checkpoints.files._reader', refuse)
+    with pytest.raises(InputError, match=r'cannot be read: Permission denied$'):
+        read_checkpoint(address)
+    assert local_file(address).is_file() and site.requests == ['/a.pth']
+
+
 @pytest.mark.parametrize('path', ['s3://bucket/a.pth', 'petrel://a.pth', 'pavi://a.pth'])
 def test_stores_without_a_public_address_are_refused(path):
     with pytest.raises(InputError, match='copy it to a local file'):
