@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import nn
 
+from ..utils.checkpoint_meta import classes_of, meta_of
 from ..utils.errors import InputError
 from .files import read_checkpoint
 from .weights import check_numbers, is_number, tensors_in, unlike_kinds, weights_of
@@ -145,14 +146,16 @@ def inference_checkpoint(path: str | Path, auxiliary: bool = False) -> dict:
         auxiliary: Whether to keep the auxiliary classifier, with which fine-tuning goes on.
 
     Raises:
-        InputError: If the file cannot be read, or holds no finite weights.
+        InputError: If the file cannot be read, holds no finite weights, or its meta has another
+            form.
     """
     checkpoint = read_checkpoint(path)
     weights = weights_of(checkpoint, path)
     check_numbers(weights, path)
     if not auxiliary:
         weights = {name: w for name, w in weights.items() if 'aux_fc.' not in name}
-    return {'meta': _public(checkpoint.get('meta') or {}), 'state_dict': dict(weights)}
+    classes_of(checkpoint, path)
+    return {'meta': _public(meta_of(checkpoint, path)), 'state_dict': dict(weights)}
 
 
 def _public(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
+from ..utils.checkpoint_meta import meta_of
 from .files import read_checkpoint
 from .pickle_names import History
 from .weights import check_numbers, weights_of
@@ -40,9 +41,10 @@ def load_from_mmdefocus(filename: str, map_location: object = None) -> dict[str,
         without the text of a config, which MMEngine would execute.
 
     Raises:
-        InputError: If the file cannot be read, or a weight is not finite.
+        InputError: If the file cannot be read, its meta is no dict, or a weight is not finite.
     """
     checkpoint = read_checkpoint(filename)
+    meta_of(checkpoint, filename)
     if not any(isinstance(checkpoint.get(key), Mapping) for key in WEIGHTS):
         # What else DeepSpeed's file holds is of a training that cannot be resumed.
         checkpoint = {'state_dict': weights_of(checkpoint, filename)}

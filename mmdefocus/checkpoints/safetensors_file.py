@@ -65,19 +65,26 @@ def read_safetensors(path: Path) -> dict[str, Any]:
         raise InputError('cannot be read; its weights are not those that were written')
     if META not in metadata:
         return weights
-    return {'state_dict': weights, 'meta': json.loads(metadata[META])}
+    meta = json.loads(metadata[META])
+    if not isinstance(meta, dict):
+        raise InputError(f'cannot be read; expected {META} to be a dict, got {meta!r:.80}')
+    return {'state_dict': weights, 'meta': meta}
 
 
 def write_safetensors(checkpoint: Mapping[str, Any], path: Path, digest: bool = True) -> None:
     """Writes the weights of a checkpoint and, as JSON, its `meta`; see `write_checkpoint`.
 
     Equal checkpoints make equal files: metadata, which the library writes in any order, is sorted.
+
+    Raises:
+        InputError: If `meta` holds what JSON does not know, or a weight is of a type that the
+            format does not.
     """
     from safetensors.torch import save_file
 
     metadata = {'format': 'pt'}
     if META in checkpoint:
-        metadata[META] = json.dumps(checkpoint[META])
+        metadata[META] = _json(checkpoint[META])
     weights = _unshared(checkpoint.get('state_dict', checkpoint))
     if digest:
         metadata[DIGEST] = _digest(weights, metadata)
@@ -89,6 +96,16 @@ def write_safetensors(checkpoint: Mapping[str, Any], path: Path, digest: bool = 
         text = json.dumps(header, separators=(',', ':'), ensure_ascii=False).encode()
         file.seek(8)
         file.write(text.ljust(length))
+
+
+def _json(meta: Any) -> str:
+    try:
+        return json.dumps(meta)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f'{META} is not written as .safetensors: {error}; expected texts, numbers, lists and '
+            'dicts of them, write a .pth file'
+        ) from error
 
 
 def _read_tensor(

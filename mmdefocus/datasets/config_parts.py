@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ..utils.checkpoint_meta import classes_of
 from ..utils.errors import InputError
 from .by_name import check_classes, listed
 
@@ -52,13 +53,12 @@ def compare_classes(
         names: Names of its classes.
 
     Raises:
-        InputError: Names the classes of both.
+        InputError: Names the classes of both, or those of the checkpoint are no names.
     """
-    meta = checkpoint.get('meta') or {}
-    trained = (meta.get('dataset_meta') or {}).get('classes')
-    if names and trained and tuple(trained) != tuple(names):
+    trained = classes_of(checkpoint, path)
+    if names and trained and trained != tuple(names):
         raise InputError(
-            f'checkpoint {path}: trained on classes {listed(tuple(trained))}, but those of {where} '
+            f'checkpoint {path}: trained on classes {listed(trained)}, but those of {where} '
             f'are {listed(tuple(names))}; give the dataset metainfo.classes as they were in '
             "training, and type 'CocoByName' or 'FoldersByName'"
         )

@@ -1,6 +1,7 @@
 """A folder in the layout of a repository on the Hugging Face hub: card, config and weights."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ..checkpoints.checks import checked_load, is_pretrained
 from ..checkpoints.files import write_checkpoint
 from ..datasets.config_parts import compare_classes, declared_classes, leaves, type_name
 from ..models.build import build_model
+from ..utils.checkpoint_meta import classes_of
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError
 from ..utils.files import folder_beside
@@ -22,6 +24,7 @@ TASKS = {
     'mmpretrain': ('image-classification', "found['classes']"),
     'mmdet': ('object-detection', "found['boxes']"),
 }
+MARKUP = re.compile(r'[\\`*_~<>&|#$!\[\]]')
 OUTPUTS = (*WRITTEN, 'save_dir', 'out_dir')  # of metrics, visualizers and hooks
 ZERO_SHOT = ('zero-shot-image-classification', "found['labels']")
 CARD = """\
@@ -87,7 +90,7 @@ def write_hub_folder(
     with folder_beside(out) as folder:
         unfinished = folder / out.name
         unfinished.mkdir()
-        (unfinished / 'README.md').write_text(card)
+        (unfinished / 'README.md').write_text(card, 'utf-8', 'backslashreplace')
         portable(cfg).dump(unfinished / 'config.py')
         write_checkpoint(checkpoint, unfinished / 'model.safetensors')
         os.replace(unfinished, out)
@@ -109,19 +112,24 @@ def model_card(cfg: Config, checkpoint: Mapping[str, Any]) -> str:
             f'{cfg.get("default_scope")!r}'
         )
     task, result = ZERO_SHOT if zero_shot else TASKS[cfg.default_scope]
-    names = (checkpoint['meta'].get('dataset_meta') or {}).get('classes') or ()
+    names = [as_markdown(name) for name in classes_of(checkpoint, cfg.filename)]
     backbone = cfg.model.vision_backbone if zero_shot else cfg.model.backbone
     return CARD.format(
         task=task,
         result=result,
         backbone=type_name(backbone.type),
         architecture=type_name(cfg.model.type),
-        name=Path(cfg.filename).stem,
+        name=as_markdown(Path(cfg.filename).stem),
         parameters=sum(weight.numel() for weight in checkpoint['state_dict'].values()) / 1e6,
         version=__version__,
         classes=f'- {len(names)} classes: {", ".join(names)}.\n' if names else '',
         labels=", labels=['a cat', 'a dog']" if zero_shot else '',
     )
+
+
+def as_markdown(text: str) -> str:
+    """Returns Markdown of one line that shows a text as it is."""
+    return MARKUP.sub(r'\\\g<0>', ' '.join(text.split()))
 
 
 def portable(cfg: Config) -> Config:

@@ -56,6 +56,20 @@ def test_safetensors_file_that_is_cut_short_is_named(tmp_path, checkpoint, keep)
         read_checkpoint(path)
 
 
+def test_safetensors_file_whose_meta_is_no_dict_is_refused(tmp_path):
+    path = tmp_path / 'weights.safetensors'
+    save_file({'a': torch.ones(1)}, path, {'meta': '[1]'})
+    with pytest.raises(InputError, match=r'expected meta to be a dict, got \[1\]'):
+        read_checkpoint(path)
+
+
+def test_meta_that_is_not_written_as_json_is_refused(tmp_path):
+    checkpoint = {'state_dict': {'a': torch.ones(1)}, 'meta': {'epoch': torch.ones(1)}}
+    with pytest.raises(InputError, match=r'meta is not written as \.safetensors: .* Tensor'):
+        write_checkpoint(checkpoint, tmp_path / 'weights.safetensors')
+    assert not list(tmp_path.iterdir())
+
+
 def test_logs_of_mmengine_are_plain_data(tmp_path):
     logs = {'loss': HistoryBuffer([1.0, 2.0], [1, 1])}
     torch.save({'state_dict': {}, 'message_hub': logs}, tmp_path / 'epoch.pth')

@@ -17,6 +17,15 @@ def test_a_card_of_clip_names_its_classes_and_its_task(types):
     assert 'pipeline_tag: zero-shot-image-classification' in card
 
 
+def test_class_names_are_texts_on_the_card_whatever_they_hold():
+    content = dict(default_scope='mmpretrain', model=dict(type='A', backbone=dict(type='B')))
+    cfg = Config(content, cfg_text='model = …', filename='a_*b*.py')
+    names = ('a\n---\n# b', '[c](d)', '<e>', 'snow man')
+    card = model_card(cfg, dict(meta=dict(dataset_meta=dict(classes=names)), state_dict={}))
+    assert r'- 4 classes: a --- \# b, \[c\](d), \<e\>, snow man.' in card.splitlines()
+    assert r'# a\_\*b\*' in card.splitlines()
+
+
 def test_a_portable_config_names_what_it_writes_without_the_folders_above():
     evaluators = [dict(type='DumpResults', out_file_path='/home/me/found.pkl')]
     visualizer = dict(vis_backends=[dict(type='LocalVisBackend', save_dir='/home/me/vis')])

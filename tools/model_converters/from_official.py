@@ -16,6 +16,7 @@ from mmdefocus.checkpoints.download import local_file
 from mmdefocus.checkpoints.files import Weights, read_weights, write_checkpoint
 from mmdefocus.checkpoints.official import KINDS, Conversion, convert, revert
 from mmdefocus.engine.command import command
+from mmdefocus.utils.checkpoint_meta import meta_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
 
@@ -70,15 +71,16 @@ def convert_file(args: Namespace, source: Weights) -> dict:
         },
     }
     # the class names, by which the inferencers label what they find
-    if args.kind == 'detector' and 'dataset_meta' in (source.rest.get('meta') or {}):
-        meta['dataset_meta'] = source.rest['meta']['dataset_meta']
+    found = meta_of(source.rest, args.src)
+    if args.kind == 'detector' and 'dataset_meta' in found:
+        meta['dataset_meta'] = found['dataset_meta']
     return {'state_dict': conversion.state_dict, 'meta': meta}
 
 
 def revert_file(args: Namespace, source: Weights) -> dict:
     """Returns the checkpoint as it was released; one that was trained here in the same form."""
     is_detector = args.kind == 'detector'
-    released = (source.rest.get('meta') or {}).get('released') or {
+    released = meta_of(source.rest, args.src).get('released') or {
         'layout': 'detector' if is_detector else 'classifier',
         'key': 'state_dict' if is_detector else 'model',
         'ordered': True,

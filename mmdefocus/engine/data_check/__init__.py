@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ...checkpoints.files import read_checkpoint
 from ...datasets.config_parts import compare_classes
+from ...utils.checkpoint_meta import classes_of
 from ...utils.memory import garbage_collection_paused
 from .agreement import check_agreement
 from .reading import LOADERS, Part, read_loader
@@ -79,6 +80,5 @@ def check_first_classes(checkpoint: str, where: str, names: Sequence[str] | None
         InputError: If both have the same classes in different orders.
     """
     content = read_checkpoint(checkpoint)
-    trained = ((content.get('meta') or {}).get('dataset_meta') or {}).get('classes') or ()
-    if set(trained) == set(names or ()):
+    if set(classes_of(content, checkpoint)) == set(names or ()):
         compare_classes(checkpoint, content, where, names)
