@@ -56,6 +56,11 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header('Content-Length', '1000')
             self.end_headers()
             self.wfile.write(b'begin')
+        elif 'chunks' in self.path:
+            self.send_response(200)
+            self.send_header('Transfer-Encoding', 'chunked')
+            self.end_headers()
+            self.wfile.write(b'100\r\nbegin')
         else:
             super().do_GET()
 

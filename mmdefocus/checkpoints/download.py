@@ -5,9 +5,9 @@ import hashlib
 import os
 import re
 import sys
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import unquote, urldefrag, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 from urllib.request import urlopen
 
 from ..utils.errors import InputError
@@ -20,6 +20,7 @@ MEBIBYTE = 2**20
 REMOTE = re.compile(
     r'(https?|hf|(\S+:)?(s3|petrel)|pavi|modelzoo|torchvision|open-?mmlab|mmcls)://', re.IGNORECASE
 )
+MARKS = "%/:?[]@!$&'()*+,;=~"  # what stands in an address unquoted, beside letters and digits
 HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.\w+\Z')
 FRAGMENT = re.compile(r'sha256=([0-9a-fA-F]{64})\Z')
 
@@ -43,8 +44,12 @@ def local_file(path: str | Path) -> Path:
     """
     if not is_remote(path):
         return Path(os.path.expanduser(path))
-    address, fragment = urldefrag(_address(str(path)))
-    name = unquote(urlsplit(address).path).rpartition('/')[2]
+    address, _, fragment = _address(str(path)).partition('#')
+    address = quote(address, safe=MARKS, errors='surrogateescape')
+    try:
+        name = unquote(urlsplit(address).path).rpartition('/')[2]
+    except ValueError as error:
+        raise InputError(f'checkpoint {path}: expected an address of a file: {error}') from error
     if fragment and not FRAGMENT.match(fragment):
         raise InputError(f'checkpoint {path}: expected #sha256= and 64 digits, got #{fragment}')
     if name in ('', '.', '..') or '\0' in name:
@@ -134,7 +139,9 @@ def _fetch(address: str, destination: Path, wanted: str) -> None:
                 raise InputError(
                     f'checkpoint {address}: its SHA-256 is {digest.hexdigest()}, expected {wanted}'
                 )
-    except (URLError, OSError) as error:
+    except InputError:
+        raise
+    except (HTTPException, OSError, ValueError) as error:
         reason = getattr(error, 'reason', error)
         raise InputError(f'checkpoint {address}: cannot be fetched: {reason}') from error
 

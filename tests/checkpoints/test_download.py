@@ -45,7 +45,7 @@ def test_hashes_are_compared(site, tmp_path):
         local_file(f'{address}/plain.pth#sha256={digest}')
 
 
-@pytest.mark.parametrize('name', ['nowhere.pth', 'broken.pth', '', 'a.pth#sha256=12'])
+@pytest.mark.parametrize('name', ['nowhere.pth', 'broken.pth', 'chunks.pth', '', 'a.pth#sha256=12'])
 def test_what_cannot_be_fetched_ends_in_one_line_and_leaves_nothing(site, tmp_path, name):
     with pytest.raises(InputError, match=r'^checkpoint http://127\.0\.0\.1.*'):
         local_file(f'{site.address}/{name}')
@@ -74,6 +74,18 @@ def test_a_fetched_file_that_cannot_be_opened_is_kept(site, monkeypatch):
     with pytest.raises(InputError, match=r'cannot be read: Permission denied$'):
         read_checkpoint(address)
     assert local_file(address).is_file() and site.requests == ['/a.pth']
+
+
+@pytest.mark.parametrize('name', ['a b.pth', 'ä.pth', 'a[1]+"|.pth', 'a%20b.pth'])
+def test_a_file_may_have_any_name(site, name):
+    torch.save(dict(a=torch.ones(1)), site.folder / name.replace('%20', ' '))
+    assert read_checkpoint(f'{site.address}/{name}')['a'].tolist() == [1]
+
+
+@pytest.mark.parametrize('host', ['[::1', 'a:b'])
+def test_an_address_of_another_form_ends_in_one_line(site, host):
+    with pytest.raises(InputError, match=r'^checkpoint http://.*a\.pth: '):
+        local_file(f'http://{host}/a.pth')
 
 
 @pytest.mark.parametrize('path', ['s3://bucket/a.pth', 'petrel://a.pth', 'pavi://a.pth'])
