@@ -39,12 +39,12 @@ tags:
 
 # {name}
 
-{architecture} with the backbone {backbone}, {parameters:.2f}M parameters. It was trained with
+{architecture} with the backbone {backbone}, {parameters:.2f}M parameters. It is for use with
 `mmdefocus` {version}, an implementation of De-focus Attention Networks
 ([arXiv 2406.04342](https://arxiv.org/abs/2406.04342)) for OpenMMLab.
 
 - `model.safetensors`: the weights for inference.
-- `config.py`: the config of the training. It is a program: read it before you use it.
+- `config.py`: the config of the model. It is a program: read it before you use it.
 {classes}
 ```python
 from mmdefocus.apis import Inferencer

@@ -17,6 +17,13 @@ def test_a_card_of_clip_names_its_classes_and_its_task(types):
     assert 'pipeline_tag: zero-shot-image-classification' in card
 
 
+def test_a_card_does_not_say_how_the_model_was_trained():
+    content = dict(default_scope='mmpretrain', model=dict(type='A', backbone=dict(type='B')))
+    cfg = Config(content, cfg_text='model = …', filename='a.py')
+    card = model_card(cfg, dict(meta={}, state_dict={}))
+    assert 'for use with\n`mmdefocus`' in card and 'train' not in card
+
+
 def test_class_names_are_texts_on_the_card_whatever_they_hold():
     content = dict(default_scope='mmpretrain', model=dict(type='A', backbone=dict(type='B')))
     cfg = Config(content, cfg_text='model = …', filename='a_*b*.py')
