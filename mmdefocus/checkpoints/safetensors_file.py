@@ -88,7 +88,10 @@ def write_safetensors(checkpoint: Mapping[str, Any], path: Path, digest: bool = 
     weights = _unshared(checkpoint.get('state_dict', checkpoint))
     if digest:
         metadata[DIGEST] = _digest(weights, metadata)
+    path.touch()
+    mode = path.stat().st_mode  # that of any new file, which the library does not give
     save_file(weights, path, metadata)
+    path.chmod(mode)
     with path.open('r+b') as file:
         length = int.from_bytes(file.read(8), 'little')
         header = json.loads(file.read(length))

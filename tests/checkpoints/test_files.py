@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 import types
 from collections import Counter, OrderedDict, defaultdict
@@ -54,6 +55,14 @@ def test_safetensors_file_that_is_cut_short_is_named(tmp_path, checkpoint, keep)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(InputError, match=rf'weights\.safetensors \({keep} bytes\): .* cut short'):
         read_checkpoint(path)
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='files have no such mode')
+def test_safetensors_file_is_readable_as_other_files_are(tmp_path, checkpoint):
+    for name in ('a.pth', 'a.safetensors'):
+        write_checkpoint(checkpoint, tmp_path / name)
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
 
 
 def test_safetensors_file_whose_meta_is_no_dict_is_refused(tmp_path):
