@@ -21,6 +21,8 @@ REMOTE = re.compile(
     r'(https?|hf|(\S+:)?(s3|petrel)|pavi|modelzoo|torchvision|open-?mmlab|mmcls)://', re.IGNORECASE
 )
 MARKS = "%/:?[]@!$&'()*+,;=~"  # what stands in an address unquoted, beside letters and digits
+# A hub says that nobody is authorized for a repository that does not exist.
+NOT_PUBLIC = '; check the address, and copy a file that is not public to this machine by hand'
 HASH_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.\w+\Z')
 FRAGMENT = re.compile(r'sha256=([0-9a-fA-F]{64})\Z')
 
@@ -143,7 +145,8 @@ def _fetch(address: str, destination: Path, wanted: str) -> None:
         raise
     except (HTTPException, OSError, ValueError) as error:
         reason = getattr(error, 'reason', error)
-        raise InputError(f'checkpoint {address}: cannot be fetched: {reason}') from error
+        hint = NOT_PUBLIC if getattr(error, 'code', None) in (401, 403, 404) else ''
+        raise InputError(f'checkpoint {address}: cannot be fetched: {reason}{hint}') from error
 
 
 def _sha256(path: Path) -> str:

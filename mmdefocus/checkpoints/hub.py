@@ -15,6 +15,8 @@ PATH = re.compile(
     r'(?P<fragment>#.*)?',
     re.IGNORECASE,
 )
+PLACE = ('org', 'name', 'revision', 'file')
+NO_MODELS = ('datasets', 'spaces')  # what the hub has beside models, under names of no org
 HOST = 'https://huggingface.co'
 
 
@@ -28,12 +30,23 @@ def hub_address(path: str) -> str:
             another hub, as it does for the library of Hugging Face.
 
     Raises:
-        InputError: If the path has another form.
+        InputError: If the path has another form, leads out of the repository, or is one of a
+            dataset or a space.
     """
+    form = f'checkpoint {path}: expected hf://org/name[@revision]/file'
     parts = PATH.fullmatch(path)
-    if parts is None or {'.', '..'} & set(parts['file'].split('/')):
-        raise InputError(f'checkpoint {path}: expected hf://org/name[@revision]/file')
+    if parts is None:
+        raise InputError(form)
+    org, name, revision, file = place = [unquote(parts[key] or 'main') for key in PLACE]
+    # An address with such a step would be one outside of the repository.
+    if {'.', '..'} & {step for part in place for step in re.split(r'[/\\]', part)}:
+        raise InputError(form)
+    if org.lower() in NO_MODELS:
+        raise InputError(f'{form} of a model; for a file in {org} give its address of https')
     host = os.environ.get('HF_ENDPOINT', HOST).rstrip('/')
-    revision = quote(unquote(parts['revision'] or 'main'), safe='')
-    file, fragment = quote(unquote(parts['file'])), parts['fragment'] or ''
-    return f'{host}/{parts["org"]}/{parts["name"]}/resolve/{revision}/{file}{fragment}'
+    revision, file = _quoted(revision, safe=''), _quoted(file)
+    return f'{host}/{org}/{name}/resolve/{revision}/{file}{parts["fragment"] or ""}'
+
+
+def _quoted(text: str, safe: str = '/') -> str:
+    return quote(text, safe, errors='surrogateescape')

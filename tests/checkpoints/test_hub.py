@@ -39,10 +39,31 @@ def test_a_file_of_a_repository_has_an_address(path, address, monkeypatch):
     assert hub_address(path) == f'https://huggingface.co/{address}'
 
 
-@pytest.mark.parametrize('path', ['hf://a.pth', 'hf://o/n', 'hf://o/n@/a', 'hf://o/n/../../a'])
+@pytest.mark.parametrize('path', ['hf://a.pth', 'hf://o/n', 'hf://o/n@/a'])
 def test_another_form_is_refused(path):
     with pytest.raises(InputError, match=r'expected hf://org/name\[@revision\]/file'):
         read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    'path', ['o/n/../../a', 'o/n/%2e%2e/%2E./a', 'o/n/..%5Ca', '../n/a', 'o/../a', 'o/n@../a']
+)
+def test_a_path_does_not_lead_out_of_its_repository(path, site, monkeypatch):
+    monkeypatch.setenv('HF_ENDPOINT', site.address)
+    with pytest.raises(InputError, match=r'expected hf://org/name\[@revision\]/file'):
+        read_checkpoint(f'hf://{path}')
+    assert not site.requests
+
+
+@pytest.mark.parametrize('kind', ['datasets', 'spaces'])
+def test_a_repository_of_no_model_is_refused(kind):
+    with pytest.raises(InputError, match=f'of a model; for a file in {kind} give its address'):
+        hub_address(f'hf://{kind}/org/name/a.pth')
+
+
+def test_a_file_that_is_not_there_or_not_public_ends_with_what_to_do(hub, site):
+    with pytest.raises(InputError, match='; check the address, and copy a file that is not public'):
+        read_checkpoint('hf://some-org/a.model/a.pth')
 
 
 def test_weights_are_fetched_once_and_loaded(hub, site):
