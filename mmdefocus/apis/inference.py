@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from mmengine.structures import BaseDataElement
 
@@ -17,6 +17,7 @@ from ..checkpoints.checks import checked_load
 from ..checkpoints.files import read_checkpoint
 from ..checkpoints.weights import check_numbers, weights_of
 from ..datasets.config_parts import compare_classes, declared_classes, leaves, type_name
+from ..datasets.dataset_class import dataset_class
 from ..datasets.transforms import LoadImage
 from ..evaluation.drawing import draw_boxes, draw_class
 from ..models.build import build_model
@@ -37,6 +38,10 @@ class Predictor(ABC):
 
     Attributes:
         score_threshold: Boxes of a lower score are not drawn.
+        model: The model with its weights, in eval mode.
+        classes: Names of the classes by label, empty where nobody knows them.
+        loader: Decodes image files.
+        pipeline: Makes a sample for the model of what was decoded.
 
     Raises:
         InputError: If there is no such device, or the checkpoint cannot be read or does not fit the
@@ -168,9 +173,9 @@ def _class_names(cfg: Config, path: str, checkpoint: Mapping) -> tuple[str, ...]
     dataset = _first_dataset(cfg)
     declared = declared_classes(dataset)
     compare_classes(path, checkpoint, 'test_dataloader.dataset', declared)
-    kind = DATASETS.get(dataset['type']) if isinstance(dataset['type'], str) else dataset['type']
     meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
-    names = meta.get('classes') or declared or getattr(kind, 'METAINFO', {}).get('classes')
+    of_class = getattr(dataset_class(cfg, dataset), 'METAINFO', None) or {}
+    names = meta.get('classes') or declared or of_class.get('classes')
     return tuple(names or ())
 
 

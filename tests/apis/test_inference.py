@@ -1,5 +1,7 @@
 """Predictors of a tiny classifier with random weights."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,18 @@ import torch
 from mmengine.config import Config
 
 from mmdefocus.apis import Classifier, build_predictor
+from mmdefocus.models.build import build_model
 from mmdefocus.utils.errors import InputError
+
+TINY_DINO = Path(__file__).parents[1] / 'data' / 'tiny_dino.py'
+
+
+def predictor_of(config, path):
+    """Builds a predictor of random weights, whose file says nothing of classes."""
+    model = build_model(config)
+    model.init_weights()
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, path)
+    return build_predictor(config, str(path), 'cpu')
 
 
 def test_scores_of_a_classifier_are_those_of_its_model(make_predictor, tmp_path):
@@ -38,6 +51,21 @@ def test_class_has_the_name_of_the_checkpoint_then_of_the_config(
     make_predictor, meta, metainfo, name
 ):
     assert make_predictor(meta, metainfo=metainfo).name(1) == name
+
+
+def test_class_has_the_name_that_a_data_set_of_mmpretrain_gives(tiny, tmp_path):
+    tiny.config.model.head.num_classes = 1000
+    tiny.config.test_dataloader.dataset.type = 'ImageNet'
+    predictor = predictor_of(tiny.config, tmp_path / 'bare.pth')
+    assert predictor.name(545) == 'electric fan, blower'
+
+
+def test_class_has_the_name_that_a_data_set_of_mmdet_gives(tmp_path):
+    config = Config.fromfile(TINY_DINO)
+    config.model.bbox_head.num_classes = 80
+    config.test_dataloader.dataset.update(type='CocoDataset', metainfo=None)
+    predictor = predictor_of(config, tmp_path / 'bare.pth')
+    assert predictor.name(79) == 'toothbrush'
 
 
 def test_pipeline_without_a_loader_is_refused(make_predictor):

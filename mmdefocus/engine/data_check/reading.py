@@ -14,6 +14,7 @@ from ...datasets.coco_contents import coco_contents
 from ...datasets.coco_file import read_coco_table
 from ...datasets.config_parts import declared_classes, leaves
 from ...datasets.contents import Contents
+from ...datasets.dataset_class import dataset_class, scope_of
 from ...datasets.folder_contents import folder_contents, list_contents
 from ...utils.config_keys import nearest
 from ...utils.errors import InputError
@@ -57,23 +58,10 @@ def read_loader(cfg: Config, loader: str, known: dict[str, Part]) -> list[Part]:
     return parts
 
 
-def dataset_class(cfg: Config, dataset: Mapping) -> type | None:
-    """Returns the class of a dataset, which a config names or holds; None if there is none."""
-    kind = dataset.get('type')
-    if not isinstance(kind, str):
-        return kind
-    with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
-        return registry.get(kind)
-
-
-def _scope(cfg: Config, dataset: Mapping) -> str | None:
-    return dataset.get('_scope_') or cfg.get('default_scope')
-
-
 def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
     kind = dataset_class(cfg, dataset)
     if kind is None:
-        with DATASETS.switch_scope_and_registry(_scope(cfg, dataset)) as registry:
+        with DATASETS.switch_scope_and_registry(scope_of(cfg, dataset)) as registry:
             valid = [*registry.module_dict, *DATASETS.module_dict]
         name = str(dataset.get('type'))
         raise InputError(f'{where}: type {name!r} is not registered{nearest(name, valid)}')
@@ -88,7 +76,7 @@ def _read(cfg: Config, dataset: Mapping, where: str) -> Part:
         elif _is_folders(kind):
             contents = _read_folders(kind, dataset, names)
         elif can_build(kind):
-            contents = built_contents(dataset, _scope(cfg, dataset))
+            contents = built_contents(dataset, scope_of(cfg, dataset))
         if contents is not None:
             names = names or contents.labels
             _check_files(contents)
