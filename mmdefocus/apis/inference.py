@@ -1,7 +1,7 @@
 """Predictions for single images, by the model and the test pipeline of a config."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,15 +168,57 @@ def _class_names(cfg: Config, path: str, checkpoint: Mapping) -> tuple[str, ...]
     """Returns the names that the checkpoint, the config or the class of the dataset knows.
 
     Raises:
-        InputError: If the checkpoint and the config name other classes.
+        InputError: If the checkpoint and the config name other classes, or what is named is no
+            sequence of names, one for each output of the model.
     """
     dataset = _first_dataset(cfg)
     declared = declared_classes(dataset)
+    trained = _trained_classes(path, checkpoint)
     compare_classes(path, checkpoint, 'test_dataloader.dataset', declared)
-    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
     of_class = getattr(dataset_class(cfg, dataset), 'METAINFO', None) or {}
-    names = meta.get('classes') or declared or of_class.get('classes')
-    return tuple(names or ())
+    source, names = f'checkpoint {path}: meta.dataset_meta.classes', trained
+    if not names:
+        source = (
+            f'{cfg.filename}: classes of test_dataloader.dataset ({type_name(dataset["type"])})'
+        )
+        names = tuple(declared or of_class.get('classes') or ())
+    outputs = _outputs(cfg)
+    if names and outputs and len(names) != outputs:
+        raise InputError(
+            f'{source}: expected {outputs} names, one for each class of the model, got '
+            f'{len(names)}; correct them or num_classes of the head'
+        )
+    return names
+
+
+def _trained_classes(path: str, checkpoint: Mapping) -> tuple[str, ...]:
+    """Returns the names that a checkpoint has, which may repeat, as those of ImageNet do."""
+    meta = (checkpoint.get('meta') or {}).get('dataset_meta') or {}
+    names = meta.get('classes') if isinstance(meta, Mapping) else meta
+    if names is None:
+        return ()
+    if isinstance(names, str | Mapping) or not isinstance(names, Sequence):
+        raise InputError(
+            f'checkpoint {path}: meta.dataset_meta.classes: expected a sequence of names, got '
+            f'{names!r:.60}; correct it in the file'
+        )
+    if others := [name for name in names if not isinstance(name, str)]:
+        raise InputError(
+            f'checkpoint {path}: meta.dataset_meta.classes: expected names, got {others[0]!r:.60} '
+            'among them; correct it in the file'
+        )
+    return tuple(names)
+
+
+def _outputs(cfg: Config) -> int | None:
+    """Returns how many classes the head of a model tells apart, None if the config hides it."""
+    head = cfg.model.get('head') or cfg.model.get('bbox_head') or cfg.model.get('roi_head')
+    while isinstance(head, Mapping) and 'num_classes' not in head:
+        head = head.get('bbox_head')
+        if isinstance(head, Sequence):  # the stages of a cascade have the same classes
+            head = head[0] if head else None
+    number = head.get('num_classes') if isinstance(head, Mapping) else None
+    return number if isinstance(number, int) else None
 
 
 def _first_dataset(cfg: Config) -> Mapping:

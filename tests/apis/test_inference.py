@@ -68,6 +68,35 @@ def test_class_has_the_name_that_a_data_set_of_mmdet_gives(tmp_path):
     assert predictor.name(79) == 'toothbrush'
 
 
+@pytest.mark.parametrize('count', [2, 4])
+def test_names_of_other_number_than_the_classes_of_the_model_are_refused(make_predictor, count):
+    with pytest.raises(InputError, match=f'expected 3 names, .* got {count}'):
+        make_predictor({'dataset_meta': {'classes': [*'abcd'][:count]}})
+
+
+def test_names_of_the_config_are_counted(make_predictor):
+    with pytest.raises(InputError, match=r'test_dataloader\.dataset .* expected 3 names, .* got 2'):
+        make_predictor(metainfo={'classes': ['a', 'b']})
+
+
+def test_names_of_a_detector_are_counted(tmp_path):
+    config = Config.fromfile(TINY_DINO)
+    config.test_dataloader.dataset.update(type='CocoDataset', metainfo=None)
+    with pytest.raises(InputError, match=r'expected 10 names, .* got 80'):
+        predictor_of(config, tmp_path / 'bare.pth')
+
+
+@pytest.mark.parametrize('names', ['abc', 3, {'a': 0, 'b': 1, 'c': 2}, ['a', 'b', 3]])
+def test_what_is_no_sequence_of_names_is_refused(make_predictor, names):
+    with pytest.raises(InputError, match=r'meta\.dataset_meta\.classes: expected .* got'):
+        make_predictor({'dataset_meta': {'classes': names}})
+
+
+def test_names_may_repeat(make_predictor):
+    names = ['crane', 'crane', 'gull']
+    assert make_predictor({'dataset_meta': {'classes': names}}).classes == tuple(names)
+
+
 def test_pipeline_without_a_loader_is_refused(make_predictor):
     with pytest.raises(InputError, match='pipeline has no LoadImageFromFile'):
         make_predictor(pipeline=[dict(type='PackInputs')])
