@@ -154,12 +154,18 @@ def build_predictor(cfg: Config, checkpoint: str, device: str | None = None) -> 
     """Builds the predictor that the default scope of a config asks for.
 
     Raises:
-        InputError: If the config is neither of mmdet nor of mmpretrain, or as `Predictor`.
+        InputError: If the config is neither of mmdet nor of mmpretrain, or of a `DefocusCLIP`,
+            which needs labels; or as `Predictor`.
     """
     scope = cfg.get('default_scope')
     if scope not in KINDS:
         raise InputError(
             f'{cfg.filename}: expected default_scope mmdet or mmpretrain, got {scope!r}'
+        )
+    if type_name(cfg.model.get('type')) == 'DefocusCLIP':
+        raise InputError(
+            f'{cfg.filename}: expected a classifier or a detector, got a DefocusCLIP, which needs '
+            'labels; use tools/infer_clip.py, or Inferencer with labels'
         )
     return KINDS[scope](cfg, checkpoint, device)
 

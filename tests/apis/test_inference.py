@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 
 from mmdefocus.apis import Classifier, build_predictor
+from mmdefocus.models import DefocusCLIP
 from mmdefocus.models.build import build_model
 from mmdefocus.utils.errors import InputError
 
@@ -105,3 +106,10 @@ def test_pipeline_without_a_loader_is_refused(make_predictor):
 def test_config_of_another_scope_is_refused():
     with pytest.raises(InputError, match="mmdet or mmpretrain, got 'mmengine'"):
         build_predictor(Config(dict(default_scope='mmengine')), 'weights.pth')
+
+
+@pytest.mark.parametrize('clip', ['DefocusCLIP', DefocusCLIP], ids=['name', 'class'])
+def test_a_model_that_needs_labels_is_refused(clip):
+    config = Config(dict(default_scope='mmpretrain', model=dict(type=clip)))
+    with pytest.raises(InputError, match=r'got a DefocusCLIP, which needs labels'):
+        build_predictor(config, 'weights.pth')
