@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from matplotlib.figure import Figure
 from mmengine.dataset import pseudo_collate
 from PIL import Image
@@ -18,6 +17,7 @@ from mmdefocus.analysis.focus.figures import draw_maps
 from mmdefocus.analysis.focus.layers import layers_of
 from mmdefocus.analysis.focus.measure import default_layers, measure_layer
 from mmdefocus.apis import Detector, Inferencer
+from mmdefocus.apis.images import read_images
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.errors import InputError
@@ -82,7 +82,10 @@ def build_page(inferencer: Inferencer, title: str) -> 'Blocks':
         gradio.Markdown(f'# {title}')
         with gradio.Row():
             with gradio.Column():
-                image = gradio.Image(type='pil', label='picture', sources=['upload', 'clipboard'])
+                # The default mode, RGB, would clip 16 bits to white.
+                image = gradio.Image(
+                    type='pil', image_mode=None, label='picture', sources=['upload', 'clipboard']
+                )
                 threshold = gradio.Slider(
                     0, 1, 0.3, label='boxes of at least this score', visible=boxes
                 )
@@ -98,17 +101,23 @@ def build_page(inferencer: Inferencer, title: str) -> 'Blocks':
 
 
 def look(inferencer: Inferencer, image: Image.Image, threshold: float, layer: int) -> Seen:
-    """Predicts a picture and draws the maps of a layer, counted from 1."""
+    """Predicts a picture and draws the maps of a layer, counted from 1.
+
+    Raises:
+        InputError: If it is no whole image.
+    """
+    predictor = inferencer.predictor
+    ((_, pixels),) = read_images([image], predictor.loader)
     with TemporaryDirectory() as folder:
-        (found,) = inferencer([image], out_dir=folder, pred_score_thr=threshold)
+        (found,) = inferencer([pixels], out_dir=folder, pred_score_thr=threshold)
         (path,) = Path(folder).iterdir()
         picture = Image.open(path).convert('RGB')
-    rgb = np.asarray(image.convert('RGB'))
-    predictor = inferencer.predictor
-    batch = pseudo_collate([predictor.prepare(rgb[..., ::-1].copy(), 'picture')])
+    batch = pseudo_collate([predictor.prepare(pixels, 'picture')])
     inputs = predictor.model.data_preprocessor(batch, False)['inputs']
     maps = {'model': [measure_layer(vision_of(inferencer), inputs, None, layer)]}
-    field, attention = (draw_maps(kind, maps, 0, rgb) for kind in ('field', 'attention'))
+    field, attention = (
+        draw_maps(kind, maps, 0, pixels[..., ::-1]) for kind in ('field', 'attention')
+    )
     return Seen(picture, rows_of(found), field, attention)
 
 

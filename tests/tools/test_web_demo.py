@@ -2,10 +2,12 @@
 
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from mmdefocus.apis import Inferencer
+from mmdefocus.utils.errors import InputError
 
 
 @pytest.fixture
@@ -33,6 +35,43 @@ def test_a_picture_of_a_detector_has_boxes(web_demo, detector):
     seen = web_demo.look(inferencer, Image.open(detector.data / 'images' / '1.jpg'), 0.0, 1)
     assert seen.rows and all(len(box.split(', ')) == 4 for _, _, box in seen.rows)
     assert seen.picture.size == (80, 96)
+
+
+def shown_below(figure):
+    """Returns the pixels of the picture beside the maps."""
+    (image,) = (part for part in figure.axes[0].get_images() if part.get_array().ndim == 3)
+    return np.asarray(image.get_array())
+
+
+def test_a_picture_of_16_bits_is_seen_as_its_8_bits(web_demo, inferencer, workshop):
+    grey = Image.open(workshop.data / 'dark' / '0.png').convert('L')
+    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
+    expected, seen = (web_demo.look(inferencer, image, 0.3, 1) for image in (grey, deep))
+    assert seen.rows == expected.rows
+    assert (shown_below(seen.field) == shown_below(expected.field)).all()
+
+
+def test_maps_are_turned_as_the_picture_says(web_demo, inferencer, workshop):
+    path = workshop.path / 'turned.png'
+    exif = Image.Exif()
+    exif[0x112] = 6  # a quarter clockwise
+    Image.new('RGB', (32, 16)).save(path, exif=exif)
+    seen = web_demo.look(inferencer, Image.open(path), 0.3, 1)
+    assert shown_below(seen.field).shape == (32, 16, 3)
+
+
+def test_a_broken_picture_is_refused(web_demo, inferencer, workshop):
+    path = workshop.path / 'broken.png'
+    path.write_bytes((workshop.data / 'dark' / '0.png').read_bytes()[:-30])
+    with pytest.raises(InputError, match='not a whole image'):
+        web_demo.look(inferencer, Image.open(path), 0.3, 1)
+
+
+def test_the_page_hands_over_all_bits_of_a_picture(web_demo, inferencer):
+    pytest.importorskip('gradio')
+    parts = web_demo.build_page(inferencer, 'tiny').blocks.values()
+    (picture,) = (part for part in parts if getattr(part, 'label', None) == 'picture')
+    assert picture.image_mode is None
 
 
 def test_the_page_answers_through_its_server(web_demo, inferencer, workshop):
