@@ -4,6 +4,8 @@ The maps are those of Appendix B.1 of the paper, of a layer that you choose: the
 CLS beside the picture, and the attention map with a row for each query. Needs the extra `demo`.
 """
 
+import errno
+import socket
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from gradio import Blocks
 
 LOCAL = '127.0.0.1'
+LAST_PORT = 65535
 
 
 class Seen(NamedTuple):
@@ -50,10 +53,42 @@ def add_arguments(parser: ArgumentParser) -> None:
 @command(add_arguments)
 def main(args: Namespace) -> None:
     """Serves the page until it is interrupted."""
+    check_address(args.host, args.port)
     with config_of(args, 'model', 'test_dataloader') as cfg:
         inferencer = Inferencer(cfg, args.checkpoint, args.device, labels=args.labels)
     page = build_page(inferencer, Path(args.config).stem)
-    page.launch(server_name=args.host, server_port=args.port, share=False)
+    # Gradio opens a picture before it calls us, and keeps to itself why it cannot unless told.
+    page.launch(server_name=args.host, server_port=args.port, share=False, show_error=True)
+
+
+def check_address(host: str, port: int) -> None:
+    """Finds out whether the page can be served there.
+
+    Raises:
+        InputError: Names the argument that is in the way.
+    """
+    if port > LAST_PORT:
+        raise InputError(f'--port: expected a number from 1 to {LAST_PORT}, got {port}')
+    try:
+        family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        raise InputError(
+            f'--host: expected an address of this machine, such as {LOCAL}, got {host!r}: {error}'
+        ) from error
+    with socket.socket(family, kind) as probe:
+        # As servers do: a port that was closed a moment ago is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                raise InputError(
+                    f'--port: {port} cannot be had ({error.strerror}); give another one'
+                ) from error
+            raise InputError(
+                f'--host: expected an address of this machine, such as {LOCAL}, got {host!r}: '
+                f'{error.strerror}'
+            ) from error
 
 
 def build_page(inferencer: Inferencer, title: str) -> 'Blocks':

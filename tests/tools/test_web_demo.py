@@ -1,5 +1,7 @@
 """The page of a model: what it shows, and the same through its server where gradio is installed."""
 
+import re
+import socket
 import sys
 
 import numpy as np
@@ -102,3 +104,29 @@ def test_without_gradio_one_line_says_how_to_get_it(web_demo, workshop, trained,
     monkeypatch.setitem(sys.modules, 'gradio', None)
     found = workshop.error('web_demo', workshop.config(), trained, '--device', 'cpu')
     assert found == "gradio is not installed; pip install 'mmdefocus[demo]'"
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (['--port', 99999], '--port: expected a number from 1 to 65535, got 99999'),
+        (
+            ['--host', 'no such host'],
+            "--host: expected an address of this machine, .* got 'no such",
+        ),
+        (
+            ['--host', '192.0.2.1'],
+            "--host: expected an address of this machine, .* got '192.0.2.1'",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_served_is_refused(workshop, trained, options, message):
+    found = workshop.error('web_demo', workshop.config(), trained, *options)
+    assert re.match(message, found)
+
+
+def test_a_port_in_use_is_refused(web_demo):
+    with socket.create_server((web_demo.LOCAL, 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(InputError, match=f'--port: {port} cannot be had'):
+            web_demo.check_address(web_demo.LOCAL, port)
