@@ -71,3 +71,26 @@ def test_the_tool_counts_the_data_and_draws(workshop, capfd):
 def test_only_a_png_is_written(workshop):
     found = workshop.error('analysis/vis_scheduler', workshop.config(), '--out', 'curves.svg')
     assert found == '--out: expected a name that ends in .png, got curves.svg'
+
+
+def drawing_error(workshop, extra):
+    return workshop.error(
+        *('analysis/vis_scheduler', workshop.config(extra)),
+        *('--out', 'curves.png', '--dataset-size', 6),
+    )
+
+
+@pytest.mark.parametrize('size', [0, None, 'six'])
+def test_a_batch_that_is_no_number_of_images_is_refused(workshop, size):
+    found = drawing_error(workshop, f"train_dataloader['batch_size'] = {size!r}\n")
+    assert f'train_dataloader.batch_size: expected a positive int, got {size!r}' in found
+
+
+def test_a_scheduler_that_is_not_registered_is_refused(workshop):
+    found = drawing_error(workshop, "param_scheduler = [dict(type='CosinAnnealingLR')]\n")
+    assert found.startswith("type 'CosinAnnealingLR' is not registered")
+
+
+def test_a_training_too_long_to_go_through_is_refused(workshop):
+    found = drawing_error(workshop, 'train_cfg = dict(max_epochs=1_000_000_000)\n')
+    assert 'expected a training of at most 10,000,000 steps, got' in found

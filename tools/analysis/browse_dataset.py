@@ -8,6 +8,7 @@ from argparse import ArgumentParser, Namespace
 
 import numpy as np
 from mmengine.registry import DATASETS, init_default_scope
+from torch import Tensor
 
 from mmdefocus.datasets.transforms.load_image import with_strict_loading
 from mmdefocus.engine.command import at_least, command
@@ -38,6 +39,11 @@ def main(args: Namespace) -> None:
         count = min(args.count, len(dataset))
         for number in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
             sample = dataset[number]
+            if not isinstance(sample.get('inputs'), Tensor):
+                raise InputError(
+                    f'{args.config}: train_dataloader.dataset.pipeline: expected steps that make '
+                    "an image for the model, got none; end it with dict(type='PackInputs')"
+                )
             image = np.ascontiguousarray(sample['inputs'].permute(1, 2, 0).numpy())
             with replacing(args.out / f'{number:06d}.png') as picture:
                 truth = sample['data_samples']

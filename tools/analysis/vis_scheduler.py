@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.engine.config.schedule_curves import Curves, schedule_curves
+from mmdefocus.utils.checks import check_positive_int
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
@@ -32,7 +33,9 @@ def main(args: Namespace) -> None:
     if args.out.suffix != '.png':
         raise InputError(f'--out: expected a name that ends in .png, got {args.out}')
     with config_of(args, 'model', 'train_cfg', 'optim_wrapper', 'train_dataloader') as cfg:
-        curves = schedule_curves(cfg, steps_per_epoch(cfg, args))
+        steps = steps_per_epoch(cfg, args)
+        with make_console(stderr=True).status('going through each step: up to minutes'):
+            curves = schedule_curves(cfg, steps)
     with replacing(args.out) as unfinished:
         draw(curves, Path(args.config).stem).savefig(unfinished, dpi=120)
     table = make_table('schedule', 'first', 'largest', 'last')
@@ -43,15 +46,23 @@ def main(args: Namespace) -> None:
 
 
 def steps_per_epoch(cfg: Config, args: Namespace) -> int:
-    """Returns the iterations of an epoch; 1 if the training does not count epochs."""
+    """Returns the iterations of an epoch; 1 if the training does not count epochs.
+
+    Raises:
+        InputError: If the batch size is no number of images.
+    """
     if 'max_epochs' not in cfg.train_cfg:
         return 1
     loader = cfg.train_dataloader
+    try:
+        check_positive_int('batch_size', batch_size := loader.get('batch_size'))
+    except ValueError as error:
+        raise InputError(f'{cfg.filename}: train_dataloader.{error}') from error
     size = args.dataset_size
     if size is None:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
             size = len(DATASETS.build(loader.dataset))
-    steps = size / (loader.batch_size * args.gpus)
+    steps = size / (batch_size * args.gpus)
     return max(1, int(steps) if loader.get('drop_last') else -int(-steps // 1))
 
 

@@ -93,7 +93,7 @@ def _unknown_argument(error: Exception, cfg: Config) -> str | None:
 def _unknown_type(error: Exception) -> str | None:
     """Explains a `type` that no registry has, or a dict without one."""
     text = error.args[0] if isinstance(error, KeyError) and error.args else ''
-    match = re.match(r'(\S+) is not in the (\S+) registry', str(text))
+    match = re.match(r'(\S+) is not in the (.+?) registry', str(text))
     if match:
         names: set[str] = set()
         for frame, _ in walk_tb(error.__traceback__):

@@ -15,6 +15,7 @@ from ..hooks import AuxHeadHook, DropPathScheduleHook
 from ..hooks.linear_schedule import linear_schedule
 
 POINTS = 1000  # of a curve, about
+LONGEST = 10_000_000  # steps, which take minutes: the schedulers go through each
 
 
 class Curves(NamedTuple):
@@ -42,7 +43,8 @@ def schedule_curves(cfg: Config, steps_per_epoch: int) -> Curves:
         steps_per_epoch: Iterations of an epoch; of no effect if the training counts iterations.
 
     Raises:
-        InputError: If the config has no length of the training, or several optimizers.
+        InputError: If the config has no length of the training or one that is too long, or several
+            optimizers.
     """
     length = cfg.train_cfg.get('max_epochs') or cfg.train_cfg.get('max_iters')
     if not length:
@@ -50,6 +52,11 @@ def schedule_curves(cfg: Config, steps_per_epoch: int) -> Curves:
     by_epoch = 'max_epochs' in cfg.train_cfg
     per_epoch = steps_per_epoch if by_epoch else 1
     steps = length * per_epoch
+    if steps > LONGEST:
+        raise InputError(
+            f'{cfg.filename}: expected a training of at most {LONGEST:,} steps, got {steps:,}; '
+            'give a smaller --dataset-size or more --gpus, or a smaller train_cfg'
+        )
     shown = list(range(0, steps, max(1, steps // POINTS)))
     rates = _learning_rates(cfg, by_epoch, per_epoch, steps)
     values = {'learning rate': [rates[step] for step in shown]}
