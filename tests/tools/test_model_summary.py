@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 import mmdefocus.models  # noqa: F401  registers the classes of the config
 from mmdefocus.analysis.cost.flops import count_operators
-from mmdefocus.analysis.cost.summary import build_on_meta, summarize
+from mmdefocus.analysis.cost.summary import build_on_meta, default_shape, summarize
 from mmdefocus.ops import (
     available_backends,
     decayed_attention,
@@ -140,6 +140,33 @@ def test_the_table_has_the_sum_of_all_parts(tool, config, capsys):
     text = capsys.readouterr().out
     assert 'one image of 4 x 4' in text
     assert text.index('backbone') < text.index('head') < text.index('all')
+
+
+def detector(**step):
+    pipeline = [dict(type='LoadImageFromFile'), step]
+    return Config(
+        dict(default_scope='mmdet', test_dataloader=dict(dataset=dict(pipeline=pipeline)))
+    )
+
+
+@pytest.mark.parametrize(
+    ('step', 'shape'),
+    [
+        (dict(type='Resize', scale=(320, 240), keep_ratio=True), (240, 320)),
+        (dict(type='Resize', scale=(800, 1333), keep_ratio=True), (800, 1333)),
+        (dict(type='Resize', scale=(240, 320)), (320, 240)),
+        (dict(type='PackDetInputs'), (800, 1333)),
+    ],
+    ids=['landscape', 'either order', 'exact', 'no scale'],
+)
+def test_a_detector_is_measured_at_the_scale_of_its_test(step, shape):
+    assert default_shape(detector(**step)) == shape
+
+
+def test_the_scale_of_a_wrapped_data_set_is_found():
+    cfg = detector(type='Resize', scale=(96, 96))
+    cfg.test_dataloader.dataset = dict(type='RepeatDataset', dataset=cfg.test_dataloader.dataset)
+    assert default_shape(cfg) == (96, 96)
 
 
 def test_a_part_that_depends_on_values_has_no_operations(tool):

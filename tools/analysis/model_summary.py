@@ -33,7 +33,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs=2,
         type=int,
         metavar=('H', 'W'),
-        help='size of the image; by default that of the config, or 800 1333 for a detector',
+        help='size of the image; by default what the config trains, or tests if it is a detector',
     )
 
 

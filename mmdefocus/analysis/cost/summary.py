@@ -3,7 +3,7 @@
 The model is built on PyTorch's meta device, where tensors have shapes and no values.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -46,11 +46,31 @@ def build_on_meta(cfg: Config) -> nn.Module:
 
 
 def default_shape(cfg: Config) -> tuple[int, int]:
-    """Returns height and width of an image: 800 x 1333 for a detector, else what is trained."""
+    """Returns height and width of an image: what is trained, of a detector what is tested.
+
+    A detector whose pipeline names no scale has 800 x 1333, as in COCO.
+    """
     if cfg.get('default_scope') == 'mmdet':
-        return DETECTOR_SHAPE
+        return _tested_shape(cfg) or DETECTOR_SHAPE
     side = (cfg.model.get('backbone') or cfg.model.vision_backbone).get('img_size', 224)
     return (side, side) if isinstance(side, int) else tuple(side)
+
+
+def _tested_shape(cfg: Config) -> tuple[int, int] | None:
+    """Returns height and width that the pipeline of the test asks for, None if it does not.
+
+    A `scale` has the width first. With `keep_ratio` its order says nothing, and a landscape is
+    taken.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    while 'pipeline' not in dataset and isinstance(dataset.get('dataset'), Mapping):
+        dataset = dataset['dataset']
+    for step in dataset.get('pipeline') or ():
+        match step.get('scale'):
+            case int(width), int(height):
+                sides = (height, width)
+                return (min(sides), max(sides)) if step.get('keep_ratio') else sides
+    return None
 
 
 def summarize(model: nn.Module, shape: tuple[int, int]) -> list[Part]:
