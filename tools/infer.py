@@ -17,10 +17,11 @@ from mmdefocus.apis import Inferencer, Predictor
 from mmdefocus.datasets.image_files import images_of
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_images, config_of
+from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.checks import check_share
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
-from mmdefocus.utils.files import write_json
+from mmdefocus.utils.files import check_not_read, write_json
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -72,6 +73,8 @@ def main(args: Namespace) -> int:
     """Predicts all images; returns 1 if one of them could not be read."""
     check_share('--score-thr', args.score_thr)
     images = images_of(args.images)
+    pictures = args.out / 'pictures'
+    check_not_read('--out', [pictures / picture_name(path.name) for path in images], images)
     with config_of(args, 'model', 'test_dataloader') as cfg:
         inferencer = Inferencer(cfg, args.checkpoint, args.device)
     args.out.mkdir(parents=True, exist_ok=True)

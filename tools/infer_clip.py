@@ -10,7 +10,7 @@ from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import write_json
+from mmdefocus.utils.files import check_not_read, write_json
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,6 +35,8 @@ def main(args: Namespace) -> None:
     """Predicts one image."""
     if args.out and args.out.suffix != '.json':
         raise InputError(f'--out: expected a name that ends in .json, got {args.out}')
+    if args.out:
+        check_not_read('--out', [args.out], [args.image])
     if not args.image.is_file():
         raise InputError(f'{args.image}: no such image')
     templates = 'imagenet' if args.templates == ['imagenet'] else args.templates

@@ -22,7 +22,7 @@ from mmdefocus.datasets.strips import Strips, open_strips
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_model, add_out, config_of
 from mmdefocus.utils.console import make_console
-from mmdefocus.utils.files import replacing, write_json
+from mmdefocus.utils.files import check_not_read, replacing, write_json
 
 PIXELS = 2**20  # of a strip, where nothing else is asked for
 
@@ -90,6 +90,7 @@ def draw(answers: list[dict], scores: list[Tensor], path: Path) -> None:
 @command(add_arguments)
 def main(args: Namespace) -> None:
     """Reads the image and writes what was found."""
+    check_not_read('--out', [args.out / 'confidence.png'], [args.image])
     with config_of(args, 'model', 'test_dataloader') as cfg:
         predictor = build_predictor(cfg, args.checkpoint, args.device)
     strips = open_strips(args.image, args.level)

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..datasets.image_files import images_of
+from ..datasets.image_files import find_images, images_of
 from ..datasets.transforms import LoadImage
 from ..datasets.transforms.load_image import to_8_bits
 from ..utils.errors import InputError
@@ -54,7 +54,7 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
     Raises:
         InputError: Names the source, if it cannot be read or holds no whole image.
     """
-    if isinstance(sources, str | Path | np.ndarray | Image.Image):
+    if isinstance(sources, Source):
         sources = [sources]
     elif not isinstance(sources, Iterable):
         raise InputError(f'inputs: expected {KINDS}, or several, got {type(sources).__name__}')
@@ -71,6 +71,22 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
                 yield NamedImage(str(path), loader({'img_path': str(path)})['img'])
         else:
             raise InputError(f'input {number}: expected {KINDS}, got {type(source).__name__}')
+
+
+def files_of(sources: Source | Iterable[Source]) -> list[Path]:
+    """Returns the files that will be read of sources, as far as that can be told beforehand.
+
+    It cannot of an iterator, which gives its sources once. A file need not exist.
+    """
+    if isinstance(sources, Source):
+        sources = [sources]
+    files: list[Path] = []
+    for source in sources if isinstance(sources, Sequence) else ():
+        given = getattr(source, 'filename', None) if isinstance(source, Image.Image) else source
+        if isinstance(given, Path) or (isinstance(given, str) and given and not is_address(given)):
+            path = Path(given)
+            files += find_images(path) if path.is_dir() else [path]
+    return files
 
 
 def is_address(source: str) -> bool:

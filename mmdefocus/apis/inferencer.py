@@ -14,8 +14,8 @@ from ..evaluation.drawing import picture_name
 from ..utils.checks import check_positive_int, check_share
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError, one_line
-from ..utils.files import replacing
-from .images import NamedImage, Source, read_images
+from ..utils.files import check_not_read, replacing
+from .images import NamedImage, Source, files_of, read_images
 from .inference import Predictor, build_predictor
 from .zero_shot import ZeroShotClassifier
 
@@ -86,12 +86,17 @@ class Inferencer:
             `describe` of the predictor returns: `classes`, `boxes` or `labels`, the best first.
 
         Raises:
-            InputError: Names the input that cannot be read.
+            InputError: Names the input that cannot be read, or one in `out_dir` that its picture
+                would replace.
             ValueError: If `batch_size` or `pred_score_thr` is out of its range.
         """
         check_positive_int('batch_size', batch_size)
         check_share('pred_score_thr', pred_score_thr)
         self.predictor.score_threshold = pred_score_thr
+        if out_dir is not None:
+            files = files_of(inputs)
+            pictures = [Path(out_dir) / picture_name(path.name) for path in files]
+            check_not_read('out_dir', pictures, files)
         samples, results, used = [], [], set[str]()
         for image, sample in self._predictions(inputs, batch_size):
             height, width = image.pixels.shape[:2]
@@ -100,6 +105,7 @@ class Inferencer:
             samples.append(sample)
             if out_dir is not None:
                 name = _unused(picture_name(image.file_name), used)
+                check_not_read('out_dir', [Path(out_dir) / name], [Path(image.name)])
                 with replacing(Path(out_dir) / name) as picture:
                     self.predictor.draw(image.pixels, sample, picture)
         return samples if return_datasamples else results

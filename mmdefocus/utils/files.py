@@ -4,10 +4,12 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
+
+from .errors import InputError
 
 UNFINISHED = '.unfinished'
 
@@ -52,6 +54,35 @@ def check_place(path: Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     with folder_beside(path):
         pass
+
+
+def check_not_read(name: str, targets: Iterable[Path], sources: Iterable[Path]) -> None:
+    """Checks that no file to be written is one of those that are read.
+
+    Args:
+        name: What to call the argument that says where to write.
+        targets: Files to be written, most of which do not exist.
+        sources: Files that are read; links are followed.
+
+    Raises:
+        InputError: Names the file that would be replaced.
+    """
+    read = {_identity(path) for path in sources} - {None}
+    for path in targets:
+        if _identity(path) in read:
+            raise InputError(
+                f'{name}: {path} is read, and would be replaced by what is written; '
+                'choose another folder'
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Returns what tells a file from all others, None if there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # a name may be none that the system takes
+        return None
+    return status.st_dev, status.st_ino
 
 
 def remove_unfinished(folder: Path, name: str = '*') -> None:

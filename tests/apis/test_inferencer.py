@@ -67,6 +67,23 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(inferencer, folder,
     assert written == {'0.png', '0-2.png', '1.png', '2.png', '3.png', 'array 3.png'}
 
 
+@pytest.mark.parametrize('give', [lambda x: x, lambda x: [x / '1.png'], lambda x: str(x / '1.png')])
+def test_a_picture_in_the_place_of_an_input_is_refused_before_anything_is_computed(
+    inferencer, folder, give, monkeypatch
+):
+    monkeypatch.setattr(inferencer.predictor, 'predict', None)
+    with pytest.raises(InputError, match=r'^out_dir: .*\.png is read, and would be replaced'):
+        inferencer(give(folder), out_dir=folder)
+
+
+@pytest.mark.parametrize('give', [Image.open, lambda path: iter([path])])
+def test_a_picture_in_the_place_of_what_comes_late_is_refused(inferencer, folder, give):
+    before = (folder / '0.png').read_bytes()
+    with pytest.raises(InputError, match=r'^out_dir: .*0\.png is read'):
+        inferencer(give(folder / '0.png'), out_dir=folder)
+    assert (folder / '0.png').read_bytes() == before
+
+
 def test_data_samples_of_the_model_are_returned_on_demand(inferencer):
     (sample,) = inferencer(PIXELS, return_datasamples=True)
     (result,) = inferencer(PIXELS)

@@ -189,3 +189,12 @@ def test_the_pipeline_of_a_wrapped_dataset_is_used(workshop, trained, wrap):
     config = workshop.config(f'{inner} = {wrap.format(inner)}\n')
     written = run(workshop, workshop.data / 'dark', config, trained)
     assert len(written['predictions']) == 3
+
+
+def test_a_folder_that_the_pictures_would_replace_is_refused(workshop, trained):
+    shutil.copytree(workshop.data / 'dark', workshop.path / 'out' / 'pictures')
+    found = workshop.error(
+        'infer', 'out/pictures', workshop.config(), trained, '--out', 'out', '--device', 'cpu'
+    )
+    assert found.startswith('--out: out/pictures/0.png is read, and would be replaced')
+    assert not (workshop.path / 'out' / 'predictions.json').exists()

@@ -125,3 +125,12 @@ def test_training_begins_in_one_line_where_a_shard_is_missing(clip, capsys):
     assert stop.value.code == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if 'error: ' in line]
     assert 'train-0007.tar: no such shard' in line
+
+
+def test_an_image_is_not_replaced_by_the_json(workshop):
+    (workshop.data / 'dark' / '0.png').rename('image.json')
+    found = workshop.error(
+        *('infer_clip', 'image.json', 'config.py', 'weights.pth', '--labels', 'a', 'b'),
+        *('--out', 'image.json'),
+    )
+    assert found.startswith('--out: image.json is read, and would be replaced')

@@ -124,3 +124,11 @@ def test_an_image_that_cannot_be_read_is_one_line(workshop, trained):
         *('analysis/over_focus', workshop.config(), trained, '--images', broken, '--out', 'out')
     )
     assert 'broken.png: not a whole image' in found
+
+
+def test_images_among_the_figures_are_refused(workshop, trained, images):
+    images.rename(workshop.path / 'figures')
+    found = workshop.error(
+        *('analysis/over_focus', workshop.config(), trained, '--images', 'figures', '--out', '.')
+    )
+    assert found.startswith('--out: figures/') and 'would be replaced' in found

@@ -77,3 +77,10 @@ def test_of_a_detector_there_is_the_map_of_its_backbone(workshop, detector):
     assert featmap.shape[0] * featmap.shape[1] >= height * width / 32**2
     assert np.isfinite(featmap).all() and featmap.any()
     assert not (workshop.path / 'out' / 'answers.json').exists()
+
+
+def test_an_image_in_the_place_of_the_drawing_is_refused(workshop, trained):
+    image = workshop.path / 'confidence.png'
+    (workshop.data / 'dark' / '0.png').rename(image)
+    found = workshop.error('stream', image, workshop.config(), trained, '--out', workshop.path)
+    assert found.startswith(f'--out: {image} is read, and would be replaced')

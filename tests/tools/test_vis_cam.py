@@ -1,4 +1,5 @@
 import importlib.util
+import shutil
 import sys
 
 import cv2
@@ -52,3 +53,15 @@ def test_a_detector_is_refused(workshop, detector):
         *('--out', 'out'),
     )
     assert 'expected a classifier of mmpretrain, got a detector' in found
+
+
+@NEEDS_GRAD_CAM
+def test_a_picture_in_the_place_of_an_image_is_refused(workshop, trained):
+    (workshop.path / 'out').mkdir()
+    for name in ('a.png', 'a.png_light.png'):
+        shutil.copy(workshop.data / 'dark' / '0.png', workshop.path / 'out' / name)
+    found = workshop.error(
+        *('analysis/vis_cam', 'out', workshop.config(), trained),
+        *('--out', 'out', '--target', 'light', '--device', 'cpu'),
+    )
+    assert found.startswith('--out: out/a.png_light.png is read, and would be replaced')

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import (
+    check_not_read,
     check_place,
     folder_beside,
     put,
@@ -160,3 +162,11 @@ def test_a_folder_is_no_place_for_a_file(tmp_path):
 def test_a_place_is_left_as_it_was(tmp_path):
     check_place(tmp_path / 'file.txt')
     assert not names(tmp_path)
+
+
+def test_a_file_that_is_read_is_not_written_under_another_name_either(tmp_path):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'link').symlink_to('file')
+    check_not_read('--out', [tmp_path / 'new', tmp_path / 'absent'], [tmp_path / 'absent'])
+    with pytest.raises(InputError, match=r'^--out: .*file is read, and would be replaced'):
+        check_not_read('--out', [tmp_path / 'file'], [tmp_path / 'link'])

@@ -36,7 +36,7 @@ from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.models.build import build_model
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import check_place
+from mmdefocus.utils.files import check_not_read, check_place
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -71,6 +71,7 @@ def main(args: Namespace) -> None:
     """Measures all models on all images and writes numbers, figures and page."""
     console = make_console()
     paths = images_of(args.images)[: args.max_images]
+    check_not_read('--out', [args.out / 'figures' / path.name for path in paths], paths)
     models = build_models(args)
     check_place(args.out / 'index.html')
     subjects = []
