@@ -10,13 +10,13 @@ from mmengine.dataset import pseudo_collate
 from mmengine.structures import BaseDataElement
 
 from ..datasets.config_parts import type_name
-from ..evaluation.drawing import picture_name
 from ..utils.checks import check_positive_int, check_share
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError, one_line
-from ..utils.files import check_not_read, replacing
+from ..utils.files import replacing
 from .images import NamedImage, Source, files_of, read_images
 from .inference import Predictor, build_predictor
+from .picture_files import PictureFiles
 from .zero_shot import ZeroShotClassifier
 
 
@@ -48,6 +48,7 @@ class Inferencer:
         labels: Sequence[str] | None = None,
         templates: Sequence[str] | str = ('{}',),
     ) -> None:
+        self._pictures = PictureFiles()
         cfg = model if isinstance(model, Config) else _read_config(Path(model))
         check_keys(cfg, ('model', 'test_dataloader'))
         self.predictor: Predictor
@@ -76,14 +77,16 @@ class Inferencer:
             inputs: One or several of: the path of an image or of a folder of images, an address of
                 http or https, an array, BGR `(H, W, 3)` or grey `(H, W)`, or an image of Pillow.
             batch_size: How many images are read before they are predicted, at least 1.
-            out_dir: Pictures of what was found are written here.
+            out_dir: Pictures of what was found are written here. Each has a name of its own, also
+                among those of other calls.
             pred_score_thr: Boxes of a lower score, in [0, 1], are not drawn; the result has them
                 all.
             return_datasamples: Whether to return the data samples of the model.
 
         Returns:
-            A dict for each image, with `image`, its name; `width` and `height` in pixels; and what
-            `describe` of the predictor returns: `classes`, `boxes` or `labels`, the best first.
+            A dict for each image, with `image`, its name; `width` and `height` in pixels; what
+            `describe` of the predictor returns: `classes`, `boxes` or `labels`, the best first;
+            and, with `out_dir`, the file of the `picture`.
 
         Raises:
             InputError: Names the input that cannot be read, or one in `out_dir` that its picture
@@ -94,20 +97,18 @@ class Inferencer:
         check_share('pred_score_thr', pred_score_thr)
         self.predictor.score_threshold = pred_score_thr
         if out_dir is not None:
-            files = files_of(inputs)
-            pictures = [Path(out_dir) / picture_name(path.name) for path in files]
-            check_not_read('out_dir', pictures, files)
-        samples, results, used = [], [], set[str]()
+            self._pictures.check(Path(out_dir), files_of(inputs))
+        samples, results = [], []
         for image, sample in self._predictions(inputs, batch_size):
             height, width = image.pixels.shape[:2]
             found = self.predictor.describe(sample)
             results.append({'image': image.name, 'width': width, 'height': height, **found})
             samples.append(sample)
             if out_dir is not None:
-                name = _unused(picture_name(image.file_name), used)
-                check_not_read('out_dir', [Path(out_dir) / name], [Path(image.name)])
-                with replacing(Path(out_dir) / name) as picture:
+                path = self._pictures.choose(Path(out_dir), image)
+                with replacing(path) as picture:
                     self.predictor.draw(image.pixels, sample, picture)
+                results[-1]['picture'] = str(path)
         return samples if return_datasamples else results
 
     def _predictions(
@@ -133,13 +134,3 @@ def _read_config(path: Path) -> Config:
         return Config.fromfile(path)
     except Exception as error:  # a config is a program
         raise InputError(f'config {path}: {one_line(error)}') from error
-
-
-def _unused(name: str, used: set[str]) -> str:
-    """Returns a name that no other picture has, which may be that of an image elsewhere."""
-    path, number = Path(name), 1
-    while name in used:
-        number += 1
-        name = f'{path.stem}-{number}{path.suffix}'
-    used.add(name)
-    return name

@@ -67,6 +67,19 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(inferencer, folder,
     assert written == {'0.png', '0-2.png', '1.png', '2.png', '3.png', 'array 3.png'}
 
 
+def test_pictures_of_other_calls_are_not_overwritten_either(inferencer, tmp_path):
+    for shift in range(3):
+        inferencer(np.roll(PIXELS, shift, axis=0), out_dir=tmp_path / 'out')
+    written = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert written == {'array 1.png', 'array 1-2.png', 'array 1-3.png'}
+
+
+def test_a_result_names_its_picture(inferencer, tmp_path):
+    (found,) = inferencer(PIXELS, out_dir=tmp_path / 'out')
+    assert found['picture'] == str(tmp_path / 'out' / 'array 1.png')
+    assert 'picture' not in inferencer(PIXELS)[0]
+
+
 @pytest.mark.parametrize('give', [lambda x: x, lambda x: [x / '1.png'], lambda x: str(x / '1.png')])
 def test_a_picture_in_the_place_of_an_input_is_refused_before_anything_is_computed(
     inferencer, folder, give, monkeypatch

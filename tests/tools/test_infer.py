@@ -1,11 +1,13 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmdefocus.apis import Classifier, Inferencer
 
@@ -198,3 +200,12 @@ def test_a_folder_that_the_pictures_would_replace_is_refused(workshop, trained):
     )
     assert found.startswith('--out: out/pictures/0.png is read, and would be replaced')
     assert not (workshop.path / 'out' / 'predictions.json').exists()
+
+
+def test_each_image_has_a_picture_of_its_own_where_names_are_alike(workshop, trained):
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(workshop.data / 'dark' / '0.png.gif')
+    (workshop.data / 'dark' / '1.png').rename(workshop.data / 'dark' / '0.png.gif.png')
+    written = run(workshop, workshop.data / 'dark', workshop.config(), trained)
+    pictures = {found['picture'] for found in written['predictions']}
+    assert pictures == {str(path) for path in Path('out', 'pictures').iterdir()}
+    assert len(pictures) == 4
