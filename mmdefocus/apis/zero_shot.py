@@ -11,6 +11,7 @@ from mmengine.structures import BaseDataElement
 from ..datasets.config_parts import type_name
 from ..evaluation.captions import with_captions
 from ..utils.captions import check_length
+from ..utils.checks import check_texts
 from ..utils.errors import InputError
 from ..utils.pictures import write_picture
 from .inference import Predictor
@@ -27,8 +28,9 @@ class ZeroShotClassifier(Predictor):
         device: Where to compute; by default as MMEngine chooses.
 
     Raises:
-        InputError: If the model is another one, a label is empty or longer than its context, or
-            the checkpoint cannot be read or does not fit.
+        InputError: If the model is another one, a label is no text, empty or longer than its
+            context, or the checkpoint cannot be read or does not fit.
+        ValueError: If a template cannot be filled with a label.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class ZeroShotClassifier(Predictor):
     ) -> None:
         if (kind := type_name(cfg.model.get('type'))) != 'DefocusCLIP':
             raise InputError(f'{cfg.filename}: expected a DefocusCLIP, got {kind}')
+        labels = check_texts('labels', labels)
         if len(set(labels)) < max(2, len(labels)):
-            raise InputError(f'labels: expected at least two different ones, got {list(labels)}')
+            raise InputError(f'labels: expected at least two different ones, got {labels}')
         if not all(label.strip() for label in labels):
             raise InputError('labels: expected some text in each, got an empty one')
         super().__init__(cfg, checkpoint, device)

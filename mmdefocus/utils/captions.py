@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .checks import check_texts
 from .errors import InputError
 
 CONTEXT_LENGTH = 77  # tokens of a caption in CLIP, with those of its start and end
@@ -52,6 +53,33 @@ def check_length(texts: Sequence[str], context_length: int = CONTEXT_LENGTH) -> 
     for text in texts:
         if (length := len(_tokenizer().encode(text))) > most:
             raise InputError(f'{text!r}: expected at most {most} tokens, got {length}; shorten it')
+
+
+def check_templates(templates: object) -> list[str]:
+    """Returns captions with a place for the name of a class as a list.
+
+    Raises:
+        InputError: If there are none, or one has not one `{}`.
+    """
+    texts = check_texts('templates', templates)
+    if not texts:
+        raise InputError(
+            'templates: expected {} for the name of the class in some captions, got none'
+        )
+    for text in texts:
+        if not _can_be_filled(text):
+            raise InputError(
+                f'templates: expected {{}} once, for the name of the class in {text!r}; '
+                'write braces of the caption itself as {{ and }}'
+            )
+    return texts
+
+
+def _can_be_filled(template: str) -> bool:
+    try:
+        return '{}' in template and bool(template.format('name'))
+    except (AttributeError, LookupError, ValueError):  # further places, or half of one
+        return False
 
 
 @cache

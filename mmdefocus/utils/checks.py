@@ -1,7 +1,24 @@
 """Checks of arguments, each with one line that names the argument."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from numbers import Integral, Real
+
+from .errors import InputError
+
+
+def check_texts(name: str, values: object) -> list[str]:
+    """Returns several texts as a list.
+
+    Raises:
+        InputError: If they are a single text, whose letters would be taken for them, or not texts.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InputError(f'{name}: expected a list of texts, got {values!r}')
+    texts = list(values)
+    for text in texts:
+        if not isinstance(text, str):
+            raise InputError(f'{name}: expected texts, got {text!r} among them')
+    return texts
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

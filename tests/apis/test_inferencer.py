@@ -188,3 +188,10 @@ def test_labels_belong_to_clip_alone(tiny, clip):
     tiny.config.model.type = clip
     with pytest.raises(InputError, match='labels: expected at least two texts'):
         Inferencer(tiny.config, tiny.checkpoint)
+
+
+@pytest.mark.parametrize('labels', ['cat', [1, 2], [None, 'a'], 3])
+def test_labels_that_are_no_texts_are_named(tiny, labels):
+    tiny.config.model.type = 'DefocusCLIP'
+    with pytest.raises(InputError, match=r'^labels: expected'):
+        Inferencer(tiny.config, tiny.checkpoint, labels=labels)

@@ -8,12 +8,16 @@ from mmdefocus.utils.checks import (
     check_positive,
     check_rate,
     check_share,
+    check_texts,
 )
 
 
 @pytest.mark.parametrize(
     ('check', 'arguments', 'message'),
     [
+        (check_texts, ('cat',), "^name: expected a list of texts, got 'cat'$"),
+        (check_texts, (None,), '^name: expected a list of texts, got None$'),
+        (check_texts, (['a', 1],), '^name: expected texts, got 1 among them$'),
         (check_choice, ('c', ('a', 'b')), "^name: expected one of a, b, got 'c'$"),
         (check_positive, (0,), '^name: expected a positive int, got 0$'),
         (check_positive, (-0.5,), '^name: expected a positive number, got -0.5$'),
@@ -32,6 +36,10 @@ from mmdefocus.utils.checks import (
 def test_a_bad_value_is_named_with_what_was_expected(check, arguments, message):
     with pytest.raises(ValueError, match=message):
         check('name', *arguments)
+
+
+def test_texts_of_a_generator_pass():
+    assert check_texts('name', (text for text in 'ab')) == ['a', 'b']
 
 
 def test_good_values_pass():

@@ -11,7 +11,8 @@ from mmengine.structures import BaseDataElement
 from torch import Tensor
 
 from ...registry import TRANSFORMS
-from ...utils.captions import CONTEXT_LENGTH, tokenize
+from ...utils.captions import CONTEXT_LENGTH, check_templates, tokenize
+from ...utils.checks import check_texts
 from ...utils.errors import InputError
 from .load_image import LoadImage
 
@@ -67,16 +68,12 @@ class CaptionFromLabel(BaseTransform):
         templates: Captions with `{}` for the name.
 
     Raises:
-        InputError: If there are no templates, or one lacks `{}`.
+        InputError: If there are no templates, or one has not one `{}`.
     """
 
     def __init__(self, classes: Sequence[str], templates: Sequence[str]) -> None:
-        if not templates or not all('{}' in template for template in templates):
-            raise InputError(
-                f'templates: expected {{}} for the name of the class in each, got {list(templates)}'
-            )
-        self.classes = tuple(classes)
-        self.templates = tuple(templates)
+        self.classes = tuple(check_texts('classes', classes))
+        self.templates = tuple(check_templates(templates))
 
     def transform(self, results: dict) -> dict:
         """Adds `caption`.

@@ -12,8 +12,8 @@ from torch.utils.checkpoint import checkpoint
 
 from mmdefocus.ops.numerics import wide_dtype
 from mmdefocus.registry import MODELS
-from mmdefocus.utils.captions import check_length, open_clip, tokenize
-from mmdefocus.utils.checks import check_choice, check_positive
+from mmdefocus.utils.captions import check_length, check_templates, open_clip, tokenize
+from mmdefocus.utils.checks import check_choice, check_positive, check_texts
 
 CLASSES_AT_A_TIME = 10
 
@@ -143,12 +143,12 @@ class DefocusCLIP(BaseModel):
             templates: Captions with `{}` for the name, or 'imagenet' for the 80 of CLIP.
 
         Raises:
-            ValueError: If there are no classes or templates, a template lacks `{}`, or a caption
-                is empty or longer than the context.
+            ValueError: If there are no classes or templates, one is no text, a template has not one
+                `{}`, or a caption is empty or longer than the context.
         """
         if not classes or not templates:
             raise ValueError('embed_classes: expected some classes and templates, got none')
-        fill = templates_by_name(templates)
+        classes, fill = check_texts('classes', classes), templates_by_name(templates)
         device = self.vision_projection.weight.device
         embeddings = []
         for first in range(0, len(classes), CLASSES_AT_A_TIME):
@@ -170,15 +170,12 @@ def templates_by_name(templates: Sequence[str] | str) -> list[Callable[[str], st
     """Returns functions from the name of a class to a caption; see `DefocusCLIP.embed_classes`.
 
     Raises:
-        ValueError: If a template lacks `{}`, or the name of a list is unknown.
+        ValueError: If a template has not one `{}`, or the name of a list is unknown.
     """
     if isinstance(templates, str):
         check_choice('templates', templates, ('imagenet',))
         return list(open_clip().OPENAI_IMAGENET_TEMPLATES)
-    for template in templates:
-        if '{}' not in template:
-            raise ValueError(f'templates: expected {{}} for the name of the class in {template!r}')
-    return [template.format for template in templates]
+    return [template.format for template in check_templates(templates)]
 
 
 def _of_length_1(features: Tensor) -> Tensor:

@@ -105,6 +105,17 @@ def test_template_without_a_place_for_the_name_is_refused(make_clip):
         make_clip().embed_classes(['one', 'two'], ['a photo'])
 
 
+@pytest.mark.parametrize('template', ['{} {}', '{} {', '{} {0}', '{} {name}', '{0.x} {}'])
+def test_template_that_a_name_does_not_fill_is_refused(make_clip, template):
+    with pytest.raises(ValueError, match=r'^templates: expected \{\} once, for the name'):
+        make_clip().embed_classes(['one', 'two'], [template])
+
+
+def test_a_text_is_not_taken_for_a_list_of_classes(make_clip):
+    with pytest.raises(InputError, match=r"^classes: expected a list of texts, got 'cat'"):
+        make_clip().embed_classes('cat', ['a {}'])
+
+
 def test_label_longer_than_the_context_is_refused(make_clip):
     with pytest.raises(InputError, match='expected at most 14 tokens, got'):
         make_clip().embed_classes(['one', 'two ' * 20], ['a {}'])
