@@ -3,10 +3,9 @@
 import json
 import sys
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from mmdefocus.apis.zero_shot import ZeroShotClassifier
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path
 from mmdefocus.engine.config.command_line import add_model, config_of
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
@@ -15,7 +14,7 @@ from mmdefocus.utils.files import check_not_read, write_json
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('image', type=Path, help='an image')
+    parser.add_argument('image', type=some_path, help='an image')
     add_model(parser)
     parser.add_argument(
         '--labels', nargs='+', required=True, metavar='LABEL', help='at least two texts'
@@ -27,7 +26,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar='TEMPLATE',
         help='captions with {} for the label, or imagenet for the 80 of CLIP; default: the label',
     )
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='write the JSON here, too')
+    parser.add_argument(
+        '--out', type=some_path, metavar='FILE.json', help='write the JSON here, too'
+    )
 
 
 @command(add_arguments)

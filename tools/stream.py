@@ -19,7 +19,7 @@ from torch import Tensor
 from mmdefocus.apis.inference import build_predictor
 from mmdefocus.apis.streaming import StreamReader, settled_at
 from mmdefocus.datasets.strips import Strips, open_strips
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.config.command_line import add_model, add_out, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.files import check_not_read, replacing, write_json
@@ -29,7 +29,7 @@ PIXELS = 2**20  # of a strip, where nothing else is asked for
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('image', type=Path, help='an image file')
+    parser.add_argument('image', type=some_path, help='an image file')
     add_model(parser)
     add_out(parser)
     parser.add_argument(

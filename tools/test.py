@@ -1,11 +1,10 @@
 """Tests a checkpoint with the metrics of its config, of mmdet or of mmpretrain."""
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path, some_text
 from mmdefocus.engine.config.changes import draw_to
 from mmdefocus.engine.config.check import TEST_KEYS
 from mmdefocus.engine.config.command_line import add_config, add_run_options, config_of
@@ -18,8 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     add_config(parser)
     add_run_options(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='write the metrics here')
+    parser.add_argument('checkpoint', type=some_text, help='checkpoint file')
+    parser.add_argument('--out', type=some_path, metavar='FILE.json', help='write the metrics here')
     parser.add_argument(
         '--show-dir', metavar='DIR', help='draw the predictions beside the ground truth here'
     )

@@ -64,6 +64,8 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
         elif isinstance(source, Image.Image):
             name = getattr(source, 'filename', '') or f'image {number}'
             yield NamedImage(name, _from_pillow(source, name))
+        elif isinstance(source, str) and not source.strip():
+            raise InputError(f'input {number}: expected {KINDS}, got an empty text')
         elif isinstance(source, str) and is_address(source):
             yield NamedImage(source, loader.decode(_fetch(source), source))
         elif isinstance(source, str | Path):
@@ -83,7 +85,9 @@ def files_of(sources: Source | Iterable[Source]) -> list[Path]:
     files: list[Path] = []
     for source in sources if isinstance(sources, Sequence) else ():
         given = getattr(source, 'filename', None) if isinstance(source, Image.Image) else source
-        if isinstance(given, Path) or (isinstance(given, str) and given and not is_address(given)):
+        if isinstance(given, Path) or (
+            isinstance(given, str) and given.strip() and not is_address(given)
+        ):
             path = Path(given)
             files += find_images(path) if path.is_dir() else [path]
     return files

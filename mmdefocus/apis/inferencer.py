@@ -10,7 +10,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.structures import BaseDataElement
 
 from ..datasets.config_parts import type_name
-from ..utils.checks import check_positive_int, check_share
+from ..utils.checks import check_path, check_positive_int, check_share
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError, one_line
 from ..utils.files import replacing
@@ -49,7 +49,8 @@ class Inferencer:
         templates: Sequence[str] | str = ('{}',),
     ) -> None:
         self._pictures = PictureFiles()
-        cfg = model if isinstance(model, Config) else _read_config(Path(model))
+        check_path('weights', weights)
+        cfg = model if isinstance(model, Config) else _read_config(model)
         check_keys(cfg, ('model', 'test_dataloader'))
         self.predictor: Predictor
         if labels is not None:
@@ -97,6 +98,7 @@ class Inferencer:
         check_share('pred_score_thr', pred_score_thr)
         self.predictor.score_threshold = pred_score_thr
         if out_dir is not None:
+            check_path('out_dir', out_dir)
             self._pictures.check(Path(out_dir), files_of(inputs))
         samples, results = [], []
         for image, sample in self._predictions(inputs, batch_size):
@@ -127,7 +129,9 @@ class Inferencer:
             yield from ((image, found[place]) for place, image in enumerate(chunk))
 
 
-def _read_config(path: Path) -> Config:
+def _read_config(model: str | Path) -> Config:
+    check_path('model', model)
+    path = Path(model)
     if not path.is_file():
         raise InputError(f'config {path}: no such file')
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from numbers import Integral, Real
+from os import PathLike
 
 from .errors import InputError
 
@@ -19,6 +20,12 @@ def check_texts(name: str, values: object) -> list[str]:
         if not isinstance(text, str):
             raise InputError(f'{name}: expected texts, got {text!r} among them')
     return texts
+
+
+def check_path(name: str, value: object) -> None:
+    """Raises an InputError if a value is no path, or empty, which would be the current folder."""
+    if not isinstance(value, str | PathLike) or not str(value).strip():
+        raise InputError(f'{name}: expected a path, got {value!r}')
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:

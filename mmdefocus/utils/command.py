@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from .console import take_any_text
 from .errors import one_line_errors
@@ -66,3 +67,23 @@ def at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def some_text(text: str) -> str:
+    """The type of an argument that is not empty, such as the address of a file.
+
+    Raises:
+        ArgumentTypeError: If it is empty, as a variable of the shell that is not set.
+    """
+    if not text.strip():
+        raise ArgumentTypeError('expected some text, got an empty one')
+    return text
+
+
+def some_path(text: str) -> Path:
+    """The type of an argument that is a path; an empty one would be the current folder.
+
+    Raises:
+        ArgumentTypeError: If it is empty.
+    """
+    return Path(some_text(text))

@@ -110,6 +110,7 @@ def test_data_samples_of_the_model_are_returned_on_demand(inferencer):
         (np.zeros((4, 4, 4), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
         (np.zeros((0, 4, 3), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
         (np.full((4, 4), np.nan), r'array 1: expected uint8, uint16 or floats in \[0, 1\]'),
+        ('', 'input 1: expected a path, .*, got an empty text'),
         (b'bytes', 'input 1: expected a path, an address, an array .*, got bytes'),
         ('http://127.0.0.1:1/a.png', 'http://127.0.0.1:1/a.png: cannot be fetched: '),
     ],
@@ -157,6 +158,13 @@ def test_a_config_without_what_it_needs_is_named(tiny, key):
         Inferencer(tiny.config, tiny.checkpoint)
 
 
+@pytest.mark.parametrize('key', ['model', 'weights'])
+def test_an_empty_path_is_not_the_current_folder(tiny, key):
+    arguments = dict(model=tiny.config, weights=tiny.checkpoint)
+    with pytest.raises(InputError, match=f"^{key}: expected a path, got ''"):
+        Inferencer(**{**arguments, key: ''})
+
+
 def test_a_device_that_is_not_there_is_named(tiny):
     with pytest.raises(InputError, match=r"device: expected .* got 'quux'"):
         Inferencer(tiny.config, tiny.checkpoint, 'quux')
@@ -167,6 +175,8 @@ def test_a_device_that_is_not_there_is_named(tiny):
     [
         (dict(batch_size=0), 'batch_size: expected a positive int, got 0'),
         (dict(batch_size=1.5), 'batch_size: expected a positive int, got 1.5'),
+        (dict(out_dir=''), "out_dir: expected a path, got ''"),
+        (dict(out_dir=3), 'out_dir: expected a path, got 3'),
         (dict(pred_score_thr=float('nan')), 'pred_score_thr: expected a number in .*, got nan'),
         (dict(pred_score_thr='high'), "pred_score_thr: expected a number in .*, got 'high'"),
     ],

@@ -209,3 +209,12 @@ def test_each_image_has_a_picture_of_its_own_where_names_are_alike(workshop, tra
     pictures = {found['picture'] for found in written['predictions']}
     assert pictures == {str(path) for path in Path('out', 'pictures').iterdir()}
     assert len(pictures) == 4
+
+
+@pytest.mark.parametrize('empty', ['images', 'checkpoint', '--out'])
+def test_an_empty_argument_is_not_the_current_folder(workshop, capfd, empty):
+    given = {'images': 'a.png', 'config': 'config.py', 'checkpoint': 'a.pth', '--out': 'out'}
+    images, config, checkpoint, out = {**given, empty: ''}.values()
+    with pytest.raises(SystemExit):
+        workshop.run('infer', images, config, checkpoint, '--out', out)
+    assert f'argument {empty}: expected some text' in capfd.readouterr().err

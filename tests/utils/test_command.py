@@ -6,7 +6,7 @@ from io import BytesIO, TextIOWrapper
 
 import pytest
 
-from mmdefocus.utils.command import at_least, command
+from mmdefocus.utils.command import at_least, command, some_path, some_text
 from mmdefocus.utils.errors import InputError
 
 
@@ -33,6 +33,16 @@ def test_work_gets_the_parsed_arguments():
 
     assert main(['--number', '3']) is None
     assert seen == [3]
+
+
+@pytest.mark.parametrize('kind', [some_path, some_text])
+@pytest.mark.parametrize('text', ['', ' '])
+def test_an_empty_argument_is_named(capsys, kind, text):
+    main = command(lambda parser: parser.add_argument('--out', type=kind))(lambda args: None)
+    with pytest.raises(SystemExit) as stop:
+        main(['--out', text])
+    assert stop.value.code == 2
+    assert 'argument --out: expected some text, got an empty one' in capsys.readouterr().err
 
 
 def test_arguments_are_those_of_the_process_by_default(monkeypatch):

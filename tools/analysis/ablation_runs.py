@@ -27,7 +27,7 @@ from mmdefocus.analysis.run_curves import draw_learning_curves
 from mmdefocus.analysis.run_tables import as_markdown
 from mmdefocus.analysis.runs import METRICS, Run, read_runs, result_file, write_run
 from mmdefocus.analysis.table_file import read_tables
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.planned_runs import (
     Plan,
     check_folder,
@@ -71,22 +71,32 @@ ALWAYS = (Outcome.DONE, Outcome.FAILED)  # told even if there are none
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('configs', nargs='*', type=Path, metavar='CONFIG')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the results')
+    parser.add_argument('configs', nargs='*', type=some_path, metavar='CONFIG')
+    parser.add_argument('--out', type=some_path, required=True, help='folder of the results')
     parser.add_argument('--seeds', type=at_least(1), default=3, metavar='N', help='0 to N - 1')
     parser.add_argument('--first-seed', type=at_least(0), default=0, metavar='S')
-    parser.add_argument('--data-root', type=Path, help='the data, if not where the configs say')
+    parser.add_argument(
+        '--data-root', type=some_path, help='the data, if not where the configs say'
+    )
     parser.add_argument('--epochs', type=at_least(1), help='if not as many as the configs say')
     parser.add_argument('--threads', type=at_least(1), default=1, help='of each run')
     parser.add_argument('--jobs', type=at_least(1), default=1, help='runs at a time')
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/ablation_runs'), help='logs, checkpoints'
+        '--work-dir',
+        type=some_path,
+        default=Path('work_dirs/ablation_runs'),
+        help='logs, checkpoints',
     )
     parser.add_argument(
-        '--tables', type=Path, default=ROOT / 'configs/cifar10/tables.yml', help='rows to print'
+        '--tables',
+        type=some_path,
+        default=ROOT / 'configs/cifar10/tables.yml',
+        help='rows to print',
     )
-    parser.add_argument('--curves', type=Path, metavar='FILE.png', help='draw learning curves here')
-    parser.add_argument('--page', type=Path, help='Markdown page that gets the tables, too')
+    parser.add_argument(
+        '--curves', type=some_path, metavar='FILE.png', help='draw learning curves here'
+    )
+    parser.add_argument('--page', type=some_path, help='Markdown page that gets the tables, too')
 
 
 @command(add_arguments)

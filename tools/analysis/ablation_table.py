@@ -14,7 +14,7 @@ import yaml
 
 from mmdefocus.analysis.run_tables import spread
 from mmdefocus.analysis.training_log import TOP_1, read_log
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 
@@ -25,7 +25,11 @@ TABLES = ABLATIONS / 'table4.yml'
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     parser.add_argument(
-        'work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='work directories of the runs'
+        'work_dirs',
+        nargs='+',
+        type=some_path,
+        metavar='WORK_DIR',
+        help='work directories of the runs',
     )
 
 

@@ -10,7 +10,6 @@ measured again.
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from rich.progress import Progress
@@ -19,7 +18,7 @@ from mmdefocus.analysis.anytime import Curve, answers_per_strip, as_markdown, dr
 from mmdefocus.analysis.focus.report import save_figure
 from mmdefocus.apis.inference import Classifier, build_predictor
 from mmdefocus.engine.checked import Checked
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path
 from mmdefocus.engine.config.command_line import add_config_options, add_device, add_out
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.engine.finished_runs import FinishedRun, finished_runs
@@ -30,7 +29,9 @@ from mmdefocus.utils.files import replacing, write_json
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of the runs')
+    parser.add_argument(
+        'work_dirs', nargs='+', type=some_path, metavar='WORK_DIR', help='of the runs'
+    )
     add_out(parser)
     add_device(parser)
     add_config_options(parser)

@@ -36,7 +36,7 @@ from mmdefocus.analysis.focus.study import (
     settings_of,
 )
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.config.command_line import add_config_options, add_device, add_out
 from mmdefocus.engine.config.errors import config_errors
 from mmdefocus.engine.finished_runs import FinishedRun, finished_runs
@@ -49,7 +49,9 @@ STUDIED = (*SHOWN, 'field_agreement', 'outlier_norms')
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('work_dirs', nargs='+', type=Path, metavar='WORK_DIR', help='of the runs')
+    parser.add_argument(
+        'work_dirs', nargs='+', type=some_path, metavar='WORK_DIR', help='of the runs'
+    )
     add_out(parser)
     parser.add_argument(
         '--num-images', type=at_least(1), default=32, metavar='N', help='default: %(default)s'

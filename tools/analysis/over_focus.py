@@ -25,7 +25,7 @@ from mmdefocus.analysis.focus.measure import LayerMaps, default_layers, measure_
 from mmdefocus.analysis.focus.report import Subject, print_numbers, write_report
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
 from mmdefocus.datasets.image_files import images_of
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.config.command_line import (
     add_config_options,
     add_device,
@@ -44,7 +44,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         'models', nargs='+', metavar='CONFIG CKPT', help='configs with their checkpoints, in pairs'
     )
-    parser.add_argument('--images', type=Path, required=True, help='an image, or a folder of them')
+    parser.add_argument(
+        '--images', type=some_path, required=True, help='an image, or a folder of them'
+    )
     add_out(parser)
     parser.add_argument(
         '--layers', nargs='+', type=at_least(1), metavar='L', help='from 1; default: 3 of them'

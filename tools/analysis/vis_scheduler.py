@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.engine.config.schedule_curves import Curves, schedule_curves
 from mmdefocus.utils.checks import check_positive_int
@@ -22,7 +22,9 @@ from mmdefocus.utils.files import replacing
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     add_config(parser)
-    parser.add_argument('--out', type=Path, required=True, metavar='FILE.png', help='write this')
+    parser.add_argument(
+        '--out', type=some_path, required=True, metavar='FILE.png', help='write this'
+    )
     parser.add_argument('--dataset-size', type=at_least(1), metavar='N', help='images of an epoch')
     parser.add_argument('--gpus', type=at_least(1), default=1, help='of the training; default: 1')
 

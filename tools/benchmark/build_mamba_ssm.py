@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.cpp_extension import load
 
-from mmdefocus.utils.command import command
+from mmdefocus.utils.command import command, some_path
 from mmdefocus.utils.errors import InputError
 
 NAME = 'selective_scan_cuda'  # of the module that mamba_ssm imports
@@ -38,8 +38,8 @@ OPTIONS = [
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('sources', type=Path, help='mamba_ssm-VERSION.tar.gz')
-    parser.add_argument('out', type=Path, help=f'folder of the module {NAME}')
+    parser.add_argument('sources', type=some_path, help='mamba_ssm-VERSION.tar.gz')
+    parser.add_argument('out', type=some_path, help=f'folder of the module {NAME}')
     parser.add_argument('--sm', type=int, default=this_gpu(), help='default: that of the GPU')
 
 

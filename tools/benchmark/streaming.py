@@ -19,7 +19,7 @@ import torch
 
 from mmdefocus import models
 from mmdefocus.datasets.image_files import images_of
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 
@@ -34,7 +34,7 @@ SMALL = {
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('images', type=Path, help='a folder of pictures, the tiles')
+    parser.add_argument('images', type=some_path, help='a folder of pictures, the tiles')
     parser.add_argument('--model', default='DefocusMamba', choices=SMALL, help='%(default)s')
     parser.add_argument('--arch', default='tiny', help='default %(default)s')
     parser.add_argument('--small', action='store_true', help='4 blocks of 64 channels instead')

@@ -18,7 +18,7 @@ import torch
 from rich.progress import Progress
 
 from mmdefocus.ops.operator import Shape, operators, replaced
-from mmdefocus.utils.command import command
+from mmdefocus.utils.command import command, some_path
 from mmdefocus.utils.console import make_console
 from shared.arguments import DTYPES
 from shared.compilation import Launch, compile_launch, record_launches
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--op', nargs='+', choices=IN_TRITON, default=IN_TRITON)
     parser.add_argument('--sm', nargs='+', type=int, choices=(80, 86, 89, 90), default=[80, 90])
     parser.add_argument('--dtype', choices=DTYPES, default='bfloat16')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/benchmark'))
+    parser.add_argument('--out', type=some_path, default=Path('work_dirs/benchmark'))
 
 
 def launches_of(names: Sequence[str], dtype: str, capability: int) -> list[Launch]:

@@ -16,12 +16,14 @@ from rich.progress import Progress
 from mmdefocus.datasets import digits
 from mmdefocus.datasets.captioned_digits import compose_pair, compose_single
 from mmdefocus.datasets.pairs.scenes import CaptionedScene, write_scenes
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('--out', type=Path, default=Path('data/captioned_digits'), metavar='DIR')
+    parser.add_argument(
+        '--out', type=some_path, default=Path('data/captioned_digits'), metavar='DIR'
+    )
     parser.add_argument('--num-train', type=at_least(2), default=24_000, metavar='N')
     parser.add_argument('--num-val', type=at_least(2), default=800, metavar='N')
     parser.add_argument('--image-size', type=at_least(32), default=48, metavar='PIXELS')

@@ -15,7 +15,7 @@ from rich.progress import Progress
 
 from mmdefocus.datasets.captioned_emoji import Emoji, compose, load_emoji, split_concepts
 from mmdefocus.datasets.pairs.scenes import CaptionedScene, write_scenes
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 
 LICENSE = """\
 Drawings: OpenMoji (https://openmoji.org), the open-source emoji and icon project.
@@ -26,7 +26,9 @@ Changes: turned, scaled and put on coloured ground. These pictures are under the
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('--out', type=Path, default=Path('data/captioned_emoji'), metavar='DIR')
+    parser.add_argument(
+        '--out', type=some_path, default=Path('data/captioned_emoji'), metavar='DIR'
+    )
     parser.add_argument('--held-out', type=at_least(2), default=100, metavar='CONCEPTS')
     parser.add_argument(
         '--num-train', type=at_least(1), default=8, metavar='N', help='pictures of each concept'

@@ -16,7 +16,7 @@ import numpy as np
 from rich.progress import Progress
 
 from mmdefocus.datasets import digits
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import folder_beside
 from mmdefocus.utils.pictures import write_picture
@@ -114,7 +114,9 @@ def exchange(new: Path, out: Path, before: Path) -> None:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('--out', type=Path, default=Path('data/digits'), help='folder to write')
+    parser.add_argument(
+        '--out', type=some_path, default=Path('data/digits'), help='folder to write'
+    )
     parser.add_argument('--num-train', type=at_least(1), default=2000, help='training scenes')
     parser.add_argument('--num-val', type=at_least(1), default=200, help='validation scenes')
     parser.add_argument(

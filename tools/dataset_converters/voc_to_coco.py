@@ -25,7 +25,7 @@ from mmdefocus.datasets.voc_splits import (
     read_split,
     shared,
 )
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path
 from mmdefocus.utils.console import make_console, make_table
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import replacing
@@ -36,8 +36,10 @@ USUAL_SPLITS = ('train', 'val', 'trainval', 'test')
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('root', type=Path, help='folder of the data set')
-    parser.add_argument('--out', type=Path, metavar='DIR', help='where SPLIT.json go; ROOT/coco')
+    parser.add_argument('root', type=some_path, help='folder of the data set')
+    parser.add_argument(
+        '--out', type=some_path, metavar='DIR', help='where SPLIT.json go; ROOT/coco'
+    )
     parser.add_argument(
         '--splits', nargs='+', metavar='SPLIT', help='names of the lists; all of the usual four'
     )

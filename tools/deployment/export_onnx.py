@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mmdefocus.apis.inference import build_predictor
 from mmdefocus.datasets.config_parts import type_name
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path, some_text
 from mmdefocus.engine.config.command_line import add_config, config_of
 from mmdefocus.ops import exportable
 from mmdefocus.utils.console import make_console
@@ -51,8 +51,8 @@ class Exported(nn.Module):
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
     add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
-    parser.add_argument('out', type=Path, help='file to write, .onnx')
+    parser.add_argument('checkpoint', type=some_text, help='its weights, .pth or .safetensors')
+    parser.add_argument('out', type=some_path, help='file to write, .onnx')
     parser.add_argument(
         '--shape', type=int, nargs=2, required=True, metavar=('H', 'W'), help='image size in pixels'
     )

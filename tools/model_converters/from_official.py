@@ -7,7 +7,6 @@ converted one: the same names, in the same order, with the same weights.
 from argparse import ArgumentParser, Namespace
 from collections import OrderedDict
 from dataclasses import replace
-from pathlib import Path
 
 from rich.markup import escape
 
@@ -15,7 +14,7 @@ from mmdefocus.checkpoints.class_map import read_class_map, select_classes
 from mmdefocus.checkpoints.download import local_file
 from mmdefocus.checkpoints.files import Weights, read_weights, write_checkpoint
 from mmdefocus.checkpoints.official import KINDS, Conversion, convert, revert
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path, some_text
 from mmdefocus.utils.checkpoint_meta import meta_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
@@ -23,13 +22,15 @@ from mmdefocus.utils.errors import InputError
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', help='checkpoint, .pth or .safetensors, a file or an address')
-    parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
+    parser.add_argument(
+        'src', type=some_text, help='checkpoint, .pth or .safetensors, a file or an address'
+    )
+    parser.add_argument('dst', type=some_path, help='file to write, .pth or .safetensors')
     parser.add_argument('--kind', required=True, choices=KINDS, help='what to take out of SRC')
     parser.add_argument('--ema', action='store_true', help='take the averaged weights')
     parser.add_argument(
         '--class-map',
-        type=Path,
+        type=some_path,
         metavar='FILE',
         help='text file with, for each class to keep, the index of its row in the classifier '
         '(ImageNet-22K to 1K)',

@@ -7,19 +7,18 @@ size. The model then expects images enlarged by the same factor: from patches of
 """
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.checkpoints.patch_size import resize_patches
-from mmdefocus.engine.command import at_least, command
+from mmdefocus.engine.command import at_least, command, some_path, some_text
 from mmdefocus.utils.errors import InputError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', help='checkpoint, a file or an address')
-    parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
+    parser.add_argument('src', type=some_text, help='checkpoint, a file or an address')
+    parser.add_argument('dst', type=some_path, help='file to write, .pth or .safetensors')
     parser.add_argument(
         '--patch-size', type=at_least(1), required=True, metavar='PIXELS', help='of the new patches'
     )

@@ -6,22 +6,23 @@ inference does not need and fine-tuning goes on with, is left out unless it is a
 """
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from mmdefocus.checkpoints.checks import inference_checkpoint
 from mmdefocus.checkpoints.class_map import read_class_map, select_classes
 from mmdefocus.checkpoints.files import write_checkpoint
-from mmdefocus.engine.command import command
+from mmdefocus.engine.command import command, some_path, some_text
 from mmdefocus.utils.errors import InputError
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Adds what the command line may hold."""
-    parser.add_argument('src', help='checkpoint of a classifier, a file or an address')
-    parser.add_argument('dst', type=Path, help='file to write, .pth or .safetensors')
+    parser.add_argument(
+        'src', type=some_text, help='checkpoint of a classifier, a file or an address'
+    )
+    parser.add_argument('dst', type=some_path, help='file to write, .pth or .safetensors')
     parser.add_argument(
         '--class-map',
-        type=Path,
+        type=some_path,
         required=True,
         metavar='FILE',
         help='text file with, for each class to keep, the index of its row in the classifier',

@@ -4,10 +4,10 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from mmengine.config import Config, DictAction
 
+from ...utils.command import some_path, some_text
 from ...utils.config_keys import check_keys
 from ...utils.errors import InputError, one_line
 from .changes import set_launcher, set_work_dir
@@ -37,7 +37,7 @@ class OptionsAction(DictAction):
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Adds what names a trained model and where it runs: `add_config`, `checkpoint`, `--device`."""
     add_config(parser)
-    parser.add_argument('checkpoint', help='its weights, .pth or .safetensors')
+    parser.add_argument('checkpoint', type=some_text, help='its weights, .pth or .safetensors')
     add_device(parser)
 
 
@@ -48,14 +48,14 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 def add_images(parser: argparse.ArgumentParser) -> None:
     """Adds what a tool takes that shows what a model sees in images: `images`, it and `--out`."""
-    parser.add_argument('images', type=Path, help='an image, or a folder of images')
+    parser.add_argument('images', type=some_path, help='an image, or a folder of images')
     add_model(parser)
     add_out(parser)
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
     """Adds `--out`, the folder that a tool writes."""
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write here')
+    parser.add_argument('--out', type=some_path, required=True, metavar='DIR', help='write here')
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +69,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 
     They are `--work-dir`, `--skip-data-check` and `--launcher`.
     """
-    parser.add_argument('--work-dir', help='folder of logs and checkpoints')
+    parser.add_argument('--work-dir', type=some_text, help='folder of logs and checkpoints')
     parser.add_argument(
         '--skip-data-check', action='store_true', help='do not read the data before the first step'
     )
