@@ -2,7 +2,9 @@
 
 OUT/predictions.json lists what was found in each image and which files could not be read;
 OUT/pictures holds the images with what was found. Exits with 1 if an image could not be read; the
-others are done all the same.
+others are done all the same. Files of a folder that are no images by their suffix are left out, as
+are the folders in it; the last line counts them. Of a GIF or TIFF with several, the first image is
+read.
 """
 
 import errno
@@ -14,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 
 from mmdefocus.apis import Inferencer, Predictor
-from mmdefocus.datasets.image_files import images_of
+from mmdefocus.datasets.image_files import images_of, left_out
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.evaluation.drawing import picture_name
@@ -80,6 +82,8 @@ def main(args: Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     failed = predict(images, args, inferencer, make_console(stderr=True))
     print(f'{len(images) - len(failed)} of {len(images)} images: {args.out}/predictions.json')
+    if rest := left_out(args.images):
+        print(f'left out of {args.images}: {rest}')
     return 1 if failed else 0
 
 

@@ -1,5 +1,6 @@
 """Images wherever they are: files, folders, addresses, arrays and images of Pillow."""
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -10,10 +11,12 @@ from urllib.request import urlopen
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..datasets.image_files import find_images, images_of
+from ..datasets.image_files import find_images, images_of, left_out
 from ..datasets.transforms import LoadImage
 from ..datasets.transforms.load_image import to_8_bits
 from ..utils.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 TIMEOUT = 30  # seconds without an answer
 LARGEST_FILE = 64 * 2**20  # bytes of an image behind an address
@@ -46,9 +49,11 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
     """Yields images one after the other.
 
     Args:
-        sources: One or several. A path is that of an image or of a folder of images. An address of
-            http or https is fetched, up to 64 MiB. An array is BGR `(H, W, 3)` or grey `(H, W)`, of
-            uint8, uint16, or floats in [0, 1]. An image of Pillow is turned as its EXIF data say.
+        sources: One or several. A path is that of an image or of a folder of images; a warning in
+            the log counts what else is in that folder. Of a file with several images, such as a GIF
+            or TIFF, the first is read. An address of http or https is fetched, up to 64 MiB. An
+            array is BGR `(H, W, 3)` or grey `(H, W)`, of uint8, uint16, or floats in [0, 1]. An
+            image of Pillow is turned as its EXIF data say.
         loader: Decodes files.
 
     Raises:
@@ -69,7 +74,10 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
         elif isinstance(source, str) and is_address(source):
             yield NamedImage(source, loader.decode(_fetch(source), source))
         elif isinstance(source, str | Path):
-            for path in images_of(Path(source)):
+            images = images_of(Path(source))
+            if rest := left_out(Path(source)):
+                logger.warning('%s: left out %s', source, rest)
+            for path in images:
                 yield NamedImage(str(path), loader({'img_path': str(path)})['img'])
         else:
             raise InputError(f'input {number}: expected {KINDS}, got {type(source).__name__}')

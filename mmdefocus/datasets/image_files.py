@@ -42,3 +42,21 @@ def images_of(path: Path) -> list[Path]:
         found = 'no regular file' if path.exists() else 'no such file or folder'
         raise InputError(f'{path}: {found}')
     return [path]
+
+
+def left_out(path: Path) -> str:
+    """Says what `images_of` leaves out of a folder.
+
+    Returns:
+        Such as '2 files (.heic, no suffix) and 1 folder'; nothing of a file or a folder of images.
+    """
+    others = set(path.iterdir()).difference(find_images(path)) if path.is_dir() else set()
+    folders = sum(other.is_dir() for other in others)
+    files = len(others) - folders
+    suffixes = {other.suffix.lower() or 'no suffix' for other in others if not other.is_dir()}
+    parts = []
+    if files:
+        parts.append(f'{files} file{"s" * (files > 1)} ({", ".join(sorted(suffixes))})')
+    if folders:
+        parts.append(f'{folders} folder{"s" * (folders > 1)}')
+    return ' and '.join(parts)

@@ -61,6 +61,12 @@ def test_predictions_do_not_depend_on_the_batch_size(inferencer, folder):
         assert scores(single) == pytest.approx(scores(batched), rel=1e-5)
 
 
+def test_what_is_left_out_of_a_folder_is_counted_in_a_warning(inferencer, folder, caplog):
+    (folder / 'photo.heic').touch()
+    assert len(inferencer(folder)) == 4
+    assert caplog.messages == [f'{folder}: left out 1 file (.heic)']
+
+
 def test_pictures_of_equal_names_do_not_overwrite_each_other(inferencer, folder, tmp_path):
     inferencer([folder / '0.png', folder, PIXELS], out_dir=tmp_path / 'out')
     written = {path.name for path in (tmp_path / 'out').iterdir()}

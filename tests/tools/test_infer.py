@@ -218,3 +218,11 @@ def test_an_empty_argument_is_not_the_current_folder(workshop, capfd, empty):
     with pytest.raises(SystemExit):
         workshop.run('infer', images, config, checkpoint, '--out', out)
     assert f'argument {empty}: expected some text' in capfd.readouterr().err
+
+
+def test_what_is_left_out_of_a_folder_is_counted(workshop, trained, capfd):
+    (workshop.data / 'dark' / 'photo.heic').touch()
+    (workshop.data / 'dark' / 'below').mkdir()
+    run(workshop, workshop.data / 'dark', workshop.config(), trained)
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert last == f'left out of {workshop.data / "dark"}: 1 file (.heic) and 1 folder'

@@ -132,3 +132,11 @@ def test_images_among_the_figures_are_refused(workshop, trained, images):
         *('analysis/over_focus', workshop.config(), trained, '--images', 'figures', '--out', '.')
     )
     assert found.startswith('--out: figures/') and 'would be replaced' in found
+
+
+def test_images_and_files_that_are_left_out_are_counted(workshop, trained, images, capfd):
+    (images / 'notes.txt').touch()
+    run(workshop, images, workshop.config(), trained, '--max-images', 1, '--layers', 1)
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[-2] == 'the first 1 of 2 images; --max-images takes more'
+    assert lines[-1] == f'left out of {images}: 1 file (.txt)'

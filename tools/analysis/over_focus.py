@@ -24,7 +24,7 @@ from mmdefocus.analysis.focus.layers import layers_of
 from mmdefocus.analysis.focus.measure import LayerMaps, default_layers, measure_layer
 from mmdefocus.analysis.focus.report import Subject, print_numbers, write_report
 from mmdefocus.apis.inference import Classifier, Predictor, build_predictor
-from mmdefocus.datasets.image_files import images_of
+from mmdefocus.datasets.image_files import images_of, left_out
 from mmdefocus.engine.command import at_least, command, some_path
 from mmdefocus.engine.config.command_line import (
     add_config_options,
@@ -72,7 +72,8 @@ class Model(NamedTuple):
 def main(args: Namespace) -> None:
     """Measures all models on all images and writes numbers, figures and page."""
     console = make_console()
-    paths = images_of(args.images)[: args.max_images]
+    found = images_of(args.images)
+    paths = found[: args.max_images]
     check_not_read('--out', [args.out / 'figures' / path.name for path in paths], paths)
     models = build_models(args)
     check_place(args.out / 'index.html')
@@ -88,6 +89,10 @@ def main(args: Namespace) -> None:
     write_report(args.out, paths, pictures, subjects)
     print_numbers(subjects, console)
     console.print(f'{args.out}/index.html', highlight=False, soft_wrap=True)
+    if len(found) > len(paths):
+        console.print(f'the first {len(paths)} of {len(found)} images; --max-images takes more')
+    if rest := left_out(args.images):
+        console.print(f'left out of {args.images}: {rest}', highlight=False, soft_wrap=True)
 
 
 def build_models(args: Namespace) -> list[Model]:

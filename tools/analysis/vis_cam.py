@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmdefocus.analysis.focus.class_activation import METHODS, class_activation
 from mmdefocus.apis.inference import Classifier, build_predictor
-from mmdefocus.datasets.image_files import images_of
+from mmdefocus.datasets.image_files import images_of, left_out
 from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
@@ -66,6 +66,8 @@ def main(args: Namespace) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    if rest := left_out(args.images):
+        console.print(f'left out of {args.images}: {rest}', highlight=False, soft_wrap=True)
 
 
 def class_number(predictor: Classifier, name: str) -> int:
