@@ -10,6 +10,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.structures import BaseDataElement
 
 from ..datasets.config_parts import type_name
+from ..engine.config.check import check_parts
+from ..engine.config.errors import config_errors
 from ..utils.checks import check_path, check_positive_int, check_share
 from ..utils.config_keys import check_keys
 from ..utils.errors import InputError, one_line
@@ -35,8 +37,8 @@ class Inferencer:
         predictor: A `Classifier`, `Detector` or `ZeroShotClassifier`.
 
     Raises:
-        InputError: If the config cannot be read or lacks a key, the weights do not fit it, there is
-            no such device, or labels are missing or superfluous.
+        InputError: If the config cannot be read, lacks a key or has one that cannot be used, the
+            weights do not fit it, there is no such device, or labels are missing or superfluous.
     """
 
     def __init__(
@@ -51,14 +53,16 @@ class Inferencer:
         self._pictures = PictureFiles()
         check_path('weights', weights)
         cfg = model if isinstance(model, Config) else _read_config(model)
-        check_keys(cfg, ('model', 'test_dataloader'))
-        self.predictor: Predictor
-        if labels is not None:
-            self.predictor = ZeroShotClassifier(cfg, str(weights), labels, templates, device)
-        elif type_name(cfg.model.get('type')) == 'DefocusCLIP':
-            raise InputError('labels: expected at least two texts for a DefocusCLIP, got None')
-        else:
-            self.predictor = build_predictor(cfg, str(weights), device)
+        with config_errors(cfg):
+            check_keys(cfg, ('model', 'test_dataloader'))
+            check_parts(cfg)
+            self.predictor: Predictor
+            if labels is not None:
+                self.predictor = ZeroShotClassifier(cfg, str(weights), labels, templates, device)
+            elif type_name(cfg.model.get('type')) == 'DefocusCLIP':
+                raise InputError('labels: expected at least two texts for a DefocusCLIP, got None')
+            else:
+                self.predictor = build_predictor(cfg, str(weights), device)
 
     def __call__(
         self,

@@ -12,6 +12,7 @@ from ..datasets.config_parts import type_name
 from ..evaluation.captions import with_captions
 from ..utils.captions import check_length
 from ..utils.checks import check_texts
+from ..utils.config_keys import config_name
 from ..utils.errors import InputError
 from ..utils.pictures import write_picture
 from .inference import Predictor
@@ -42,7 +43,7 @@ class ZeroShotClassifier(Predictor):
         device: str | None = None,
     ) -> None:
         if (kind := type_name(cfg.model.get('type'))) != 'DefocusCLIP':
-            raise InputError(f'{cfg.filename}: expected a DefocusCLIP, got {kind}')
+            raise InputError(f'{config_name(cfg)}: expected a DefocusCLIP, got {kind}')
         labels = check_texts('labels', labels)
         if len(set(labels)) < max(2, len(labels)):
             raise InputError(f'labels: expected at least two different ones, got {labels}')

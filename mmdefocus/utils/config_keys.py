@@ -17,7 +17,13 @@ def check_keys(cfg: Config, wanted: Iterable[str]) -> None:
     for key in wanted:
         if cfg.get(key) is None:
             where = f'{cfg.filename}: ' if cfg.filename else ''
-            raise InputError(f'{where}the config has no {key!r}{nearest(key, cfg)}')
+            names = nearest(key, set(cfg) - {key})
+            raise InputError(f'{where}the config has no {key!r}{names}')
+
+
+def config_name(cfg: Config) -> str:
+    """Returns the file of a config for a message; one that was made in a program has none."""
+    return cfg.filename or 'config'
 
 
 def nearest(key: str, valid: Iterable[str]) -> str:

@@ -171,6 +171,23 @@ def test_an_empty_path_is_not_the_current_folder(tiny, key):
         Inferencer(**{**arguments, key: ''})
 
 
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'model.type': 'ImageClasifier'}, "type 'ImageClasifier' is not registered .* nearest:"),
+        ({'model.backbone.pach_size': 8}, "config: DefocusMamba has no argument 'pach_size'"),
+        ({'model': 'x'}, "config: model: expected a dict, got 'x'"),
+        ({'model': None}, "the config has no 'model'"),
+        ({'test_dataloader': None}, "the config has no 'test_dataloader'"),
+        ({'test_dataloader': {'_delete_': True}}, 'config: test_dataloader.dataset: expected a d'),
+    ],
+)
+def test_a_config_that_cannot_be_built_is_named_in_one_line(tiny, change, message):
+    tiny.config.merge_from_dict(change)
+    with pytest.raises(InputError, match=f'^{message}.*$'):
+        Inferencer(tiny.config, tiny.checkpoint)
+
+
 def test_a_device_that_is_not_there_is_named(tiny):
     with pytest.raises(InputError, match=r"device: expected .* got 'quux'"):
         Inferencer(tiny.config, tiny.checkpoint, 'quux')

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from ...checkpoints.checks import check_file, is_pretrained
-from ...utils.config_keys import nearest
+from ...utils.config_keys import config_name, nearest
 from ...utils.errors import InputError
 from ...utils.files import is_local
 
@@ -60,7 +60,7 @@ def check_parts(cfg: Config) -> None:
     scope, known = cfg.get('default_scope'), {*MODULE2PACKAGE, *MODELS.children, 'mmengine'}
     if scope is not None and scope not in known:
         raise InputError(
-            f'{cfg.filename}: default_scope {scope!r} is no library of OpenMMLab'
+            f'{config_name(cfg)}: default_scope {scope!r} is no library of OpenMMLab'
             f'{nearest(str(scope), known)}'
         )
     if cfg.get('model') is not None:
@@ -74,7 +74,7 @@ def check_parts(cfg: Config) -> None:
 def _check_dataset(cfg: Config, where: str, dataset: Mapping) -> None:
     _expect(cfg, where, dataset, Mapping, 'a dict')
     if 'type' not in dataset:
-        raise InputError(f'{cfg.filename}: {where} has no `type`; it has {", ".join(dataset)}')
+        raise InputError(f'{config_name(cfg)}: {where} has no `type`; it has {", ".join(dataset)}')
     for argument in ('data_root', 'ann_file'):
         _expect(cfg, f'{where}.{argument}', dataset.get(argument) or '', str, 'a path')
     if 'dataset' in dataset:
@@ -90,7 +90,7 @@ def _expect(
     cfg: Config, where: str, value: object, kind: type | tuple[type, ...], what: str
 ) -> None:
     if not isinstance(value, kind):
-        raise InputError(f'{cfg.filename}: {where}: expected {what}, got {value!r}')
+        raise InputError(f'{config_name(cfg)}: {where}: expected {what}, got {value!r}')
 
 
 def check_data(cfg: Config, loaders: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.config.utils import ConfigParsingError
 from mmengine.registry import Registry
 
-from ...utils.config_keys import nearest
+from ...utils.config_keys import config_name, nearest
 from ...utils.errors import InputError, explain, one_line
 from .check import dicts
 from .places import place_of
@@ -85,7 +85,7 @@ def _unknown_argument(error: Exception, cfg: Config) -> str | None:
     target = _find_class(name, frames)
     names = _arguments(target) if target else []
     shown = target.__name__ if inspect.isclass(target) else name
-    return f'{cfg.filename}: {shown} has no argument {key!r}{nearest(key, names)}' + (
+    return f'{config_name(cfg)}: {shown} has no argument {key!r}{nearest(key, names)}' + (
         f'; it takes {", ".join(names)}' if names else ''
     )
 
@@ -129,7 +129,7 @@ def _bad_entry(error: Exception, cfg: Config) -> str | None:
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     what = _named(error)
     if isinstance(error, ImportError):
-        return f'{cfg.filename}: {one_line(error)}'
+        return f'{config_name(cfg)}: {one_line(error)}'
     of_sizes = isinstance(error, RuntimeError) and any(word in str(error) for word in SIZES)
     if isinstance(error, RuntimeError) and not of_sizes:
         return None
@@ -138,9 +138,9 @@ def _bad_entry(error: Exception, cfg: Config) -> str | None:
         if isinstance(results, dict) and 'img_path' in results:
             return f'{results["img_path"]}: {what}'
         if frame.f_code.co_name == 'build_from_cfg' and inspect.isclass(built):
-            return f'{cfg.filename}: {built.__name__}: {what}'
+            return f'{config_name(cfg)}: {built.__name__}: {what}'
     place = place_of(frames)
-    return f'{cfg.filename}: {place}: {what}; {SHOW_ALL}' if place else None
+    return f'{config_name(cfg)}: {place}: {what}; {SHOW_ALL}' if place else None
 
 
 def _find_class(name: str, frames: list) -> object | None:
