@@ -1,6 +1,7 @@
 """Images wherever they are: files, folders, addresses, arrays and images of Pillow."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -39,7 +40,7 @@ class NamedImage(NamedTuple):
 
     @property
     def file_name(self) -> str:
-        """The last part of the name."""
+        """The last part of the name, which need not be one that a file can have."""
         if is_address(self.name):
             return unquote(urlsplit(self.name).path).rpartition('/')[2] or 'image'
         return Path(self.name).name
@@ -67,7 +68,7 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
         if isinstance(source, np.ndarray):
             yield NamedImage(f'array {number}', _checked(source, f'array {number}'))
         elif isinstance(source, Image.Image):
-            name = getattr(source, 'filename', '') or f'image {number}'
+            name = os.fsdecode(getattr(source, 'filename', '')) or f'image {number}'
             yield NamedImage(name, _from_pillow(source, name))
         elif isinstance(source, str) and not source.strip():
             raise InputError(f'input {number}: expected {KINDS}, got an empty text')

@@ -1,11 +1,15 @@
 """Where the pictures of an inferencer go."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ..evaluation.drawing import picture_name
 from ..utils.files import check_not_read
 from .images import NamedImage
+
+# Bytes; the system takes 255, and the name of an unfinished file and numbers need some of them.
+LONGEST_NAME = 200
 
 
 class PictureFiles:
@@ -35,9 +39,24 @@ class PictureFiles:
             InputError: If it would replace the image.
         """
         used = self._used.setdefault(folder.absolute(), set())
-        path = folder / _unused(picture_name(image.file_name), used)
+        path = folder / _unused(_usable(image.file_name), used)
         check_not_read('out_dir', [path], [Path(image.name)])
         return path
+
+
+def _usable(name: str) -> str:
+    """Returns the name of a picture, also of an image whose own name no file can have."""
+    name = name.replace('\0', '')
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character
+        name = name.encode('utf-8', 'replace').decode()
+    path = Path(picture_name('image' if name in ('', '.', '..') else name))
+    stem = os.fsencode(path.stem)
+    room = LONGEST_NAME - len(path.suffix)
+    return (
+        path.name if len(stem) <= room else f'{stem[:room].decode("utf-8", "ignore")}{path.suffix}'
+    )
 
 
 def _unused(name: str, used: set[str]) -> str:

@@ -95,6 +95,13 @@ def test_a_picture_in_the_place_of_an_input_is_refused_before_anything_is_comput
         inferencer(give(folder), out_dir=folder)
 
 
+def test_an_image_of_pillow_may_have_a_name_in_bytes(inferencer, tmp_path):
+    image = Image.fromarray(PIXELS)
+    image.filename = b'below/bytes.png'
+    (found,) = inferencer(image, out_dir=tmp_path)
+    assert (found['image'], found['picture']) == ('below/bytes.png', str(tmp_path / 'bytes.png'))
+
+
 @pytest.mark.parametrize('give', [Image.open, lambda path: iter([path])])
 def test_a_picture_in_the_place_of_what_comes_late_is_refused(inferencer, folder, give):
     before = (folder / '0.png').read_bytes()
