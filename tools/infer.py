@@ -23,7 +23,7 @@ from mmdefocus.evaluation.drawing import picture_name
 from mmdefocus.utils.checks import check_share
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError, one_line
-from mmdefocus.utils.files import check_not_read, write_json
+from mmdefocus.utils.files import check_not_read, check_place, write_json
 
 DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -79,7 +79,8 @@ def main(args: Namespace) -> int:
     check_not_read('--out', [pictures / picture_name(path.name) for path in images], images)
     with config_of(args, 'model', 'test_dataloader') as cfg:
         inferencer = Inferencer(cfg, args.checkpoint, args.device)
-    args.out.mkdir(parents=True, exist_ok=True)
+    for file in (args.out / 'predictions.json', pictures / 'picture'):
+        check_place(file)
     failed = predict(images, args, inferencer, make_console(stderr=True))
     print(f'{len(images) - len(failed)} of {len(images)} images: {args.out}/predictions.json')
     if rest := left_out(args.images):

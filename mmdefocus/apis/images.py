@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +13,7 @@ from urllib.request import urlopen
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..datasets.image_files import find_images, images_of, left_out
+from ..datasets.image_files import images_of, left_out
 from ..datasets.transforms import LoadImage
 from ..datasets.transforms.load_image import to_8_bits
 from ..utils.errors import InputError
@@ -87,7 +88,7 @@ def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterat
 def files_of(sources: Source | Iterable[Source]) -> list[Path]:
     """Returns the files that will be read of sources, as far as that can be told beforehand.
 
-    It cannot of an iterator, which gives its sources once. A file need not exist.
+    It cannot of an iterator, which gives its sources once.
     """
     if isinstance(sources, Source):
         sources = [sources]
@@ -97,8 +98,8 @@ def files_of(sources: Source | Iterable[Source]) -> list[Path]:
         if isinstance(given, Path) or (
             isinstance(given, str) and given.strip() and not is_address(given)
         ):
-            path = Path(given)
-            files += find_images(path) if path.is_dir() else [path]
+            with suppress(InputError):  # which is raised when it is read
+                files += images_of(Path(given))
     return files
 
 
@@ -129,7 +130,7 @@ def _from_pillow(image: Image.Image, name: str) -> np.ndarray:
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(DEEP_MODES):
             return _checked(np.asarray(upright), name)
-        return np.ascontiguousarray(np.asarray(upright.convert('RGB'))[..., ::-1])
+        return _checked(np.asarray(upright.convert('RGB'))[..., ::-1], name)
     except (OSError, SyntaxError) as error:  # the pixels of a file are read here
         raise InputError(f'{name}: not a whole image: {error}') from error
 
@@ -140,6 +141,8 @@ def _checked(array: np.ndarray, name: str) -> np.ndarray:
         raise InputError(
             f'{name}: expected pixels (H, W, 3) in the order BGR, or (H, W), got {array.shape}'
         )
+    if array.dtype.kind not in 'buif':
+        raise InputError(f'{name}: expected numbers, got {array.dtype}')
     try:
         pixels = to_8_bits(array)
     except ValueError as error:

@@ -96,6 +96,8 @@ class Inferencer:
         Raises:
             InputError: Names the input that cannot be read, or one in `out_dir` that its picture
                 would replace.
+            OSError: If a picture cannot be written; what can be found out about `out_dir` is before
+                anything is computed.
             ValueError: If `batch_size` or `pred_score_thr` is out of its range.
         """
         check_positive_int('batch_size', batch_size)

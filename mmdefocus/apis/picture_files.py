@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..evaluation.drawing import picture_name
-from ..utils.files import check_not_read
+from ..utils.errors import InputError
+from ..utils.files import check_not_read, folder_beside
 from .images import NamedImage
 
 # Bytes; the system takes 255, and the name of an unfinished file and numbers need some of them.
@@ -23,14 +24,19 @@ class PictureFiles:
         self._used: dict[Path, set[str]] = {}
 
     def check(self, folder: Path, files: Iterable[Path]) -> None:
-        """Checks, before anything is computed, that pictures of image files may be written.
+        """Makes the folder and checks that pictures of image files may be written there.
 
         Raises:
-            InputError: If one would replace an image.
+            InputError: If one would replace an image, or the folder is a file.
+            OSError: If the system refuses to write there.
         """
+        if folder.is_file():
+            raise InputError(f'out_dir: expected a folder, got the file {folder}')
         self._used = {path: names for path, names in self._used.items() if path.is_dir()}
         files = list(files)
         check_not_read('out_dir', [folder / picture_name(path.name) for path in files], files)
+        with folder_beside(folder / 'picture'):  # what cannot be written is not worth computing
+            pass
 
     def choose(self, folder: Path, image: NamedImage) -> Path:
         """Returns the file of the next picture.

@@ -29,19 +29,20 @@ def images_of(path: Path) -> list[Path]:
     """Returns a file, or the images of a folder in the order of their names.
 
     Raises:
-        InputError: If there is none.
+        InputError: If there is none, or the system refuses to read it.
     """
-    if path.is_dir():
+    try:
+        if not path.is_dir():
+            if not path.is_file():
+                found = 'no regular file' if path.exists() else 'no such file or folder'
+                raise InputError(f'{path}: {found}')
+            return [path]
         images = find_images(path)
-        if not images:
-            raise InputError(
-                f'{path}: no image in this folder; expected {", ".join(IMAGE_SUFFIXES)}'
-            )
-        return images
-    if not path.is_file():
-        found = 'no regular file' if path.exists() else 'no such file or folder'
-        raise InputError(f'{path}: {found}')
-    return [path]
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise InputError(f'{path}: cannot be read: {error.strerror}') from error
+    if not images:
+        raise InputError(f'{path}: no image in this folder; expected {", ".join(IMAGE_SUFFIXES)}')
+    return images
 
 
 def left_out(path: Path) -> str:

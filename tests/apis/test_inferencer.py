@@ -102,6 +102,17 @@ def test_an_image_of_pillow_may_have_a_name_in_bytes(inferencer, tmp_path):
     assert (found['image'], found['picture']) == ('below/bytes.png', str(tmp_path / 'bytes.png'))
 
 
+def test_an_out_dir_that_is_a_file_is_refused_before_anything_is_computed(
+    inferencer, tmp_path, monkeypatch
+):
+    (tmp_path / 'file').touch()
+    monkeypatch.setattr(inferencer.predictor, 'predict', None)
+    with pytest.raises(InputError, match=r'^out_dir: expected a folder, got the file .*file$'):
+        inferencer(PIXELS, out_dir=tmp_path / 'file')
+    with pytest.raises(OSError, match='file'):
+        inferencer(PIXELS, out_dir=tmp_path / 'file' / 'below')
+
+
 @pytest.mark.parametrize('give', [Image.open, lambda path: iter([path])])
 def test_a_picture_in_the_place_of_what_comes_late_is_refused(inferencer, folder, give):
     before = (folder / '0.png').read_bytes()
@@ -122,6 +133,10 @@ def test_data_samples_of_the_model_are_returned_on_demand(inferencer):
         ('nowhere.png', 'nowhere.png: no such file or folder'),
         (np.zeros((4, 4, 4), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
         (np.zeros((0, 4, 3), np.uint8), r'array 1: expected pixels \(H, W, 3\)'),
+        (np.full((4, 4), 'a'), 'array 1: expected numbers, got <U1'),
+        (np.full((4, 4), None), 'array 1: expected numbers, got object'),
+        (Image.new('RGB', (0, 5)), r'image 1: expected pixels \(H, W, 3\)'),
+        ('x' * 5000, 'x{5000}: cannot be read: File name too long'),
         (np.full((4, 4), np.nan), r'array 1: expected uint8, uint16 or floats in \[0, 1\]'),
         ('', 'input 1: expected a path, .*, got an empty text'),
         (b'bytes', 'input 1: expected a path, an address, an array .*, got bytes'),

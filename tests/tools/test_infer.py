@@ -226,3 +226,15 @@ def test_what_is_left_out_of_a_folder_is_counted(workshop, trained, capfd):
     run(workshop, workshop.data / 'dark', workshop.config(), trained)
     last = capfd.readouterr().out.splitlines()[-1]
     assert last == f'left out of {workshop.data / "dark"}: 1 file (.heic) and 1 folder'
+
+
+def test_pictures_that_cannot_be_written_are_one_line_before_anything_is_computed(
+    workshop, trained, monkeypatch
+):
+    (workshop.path / 'out').mkdir()
+    (workshop.path / 'out' / 'pictures').touch()
+    monkeypatch.setattr(Classifier, 'predict', None)
+    found = workshop.error(
+        'infer', workshop.data / 'dark', workshop.config(), trained, '--out', 'out'
+    )
+    assert found == 'out/pictures: File exists'
