@@ -28,6 +28,8 @@ class LoadImage(LoadImageFromFile):
     short (the rest would be grey), and an image of another size than its annotation says. Bytes
     behind the end of an image do no harm. Images of more than 8 bits are scaled by the fewest
     bits, out of 8, 10, 12, 14 and 16, that hold their data; OpenCV would take them all for 16.
+    Images are turned as their files say, WebP and AVIF too, which OpenCV leaves as they are. Of a
+    file with several images, such as a GIF or TIFF, the first is read.
     The inferencers of mmdet and mmpretrain look for `LoadImageFromFile` by its name, so that a
     `test_dataloader` keeps that one; `CheckedRunner` replaces it.
 
@@ -92,12 +94,16 @@ class LoadImage(LoadImageFromFile):
         plain = self.color_type == 'color' and self.imdecode_backend == 'cv2'
         if data.startswith(JPEG_START):
             if plain and simplejpeg.decode_jpeg_header(data)[2] in ('YCbCr', 'Gray', 'RGB'):
-                return _upright(simplejpeg.decode_jpeg(data, 'BGR'), data)
+                image = simplejpeg.decode_jpeg(data, 'BGR')
+                return _upright(image, data) if b'Exif' in data[:EXIF_SEARCHED] else image
             simplejpeg.decode_jpeg(data, 'GRAY')
         if plain:
-            array = np.frombuffer(data, np.uint8)
-            image = cv2.imdecode(array, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-            return None if image is None else to_8_bits(image)
+            array, flags = np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+            turned = _is_turned(data)
+            image = cv2.imdecode(array, flags | (cv2.IMREAD_IGNORE_ORIENTATION if turned else 0))
+            if image is not None:
+                image = to_8_bits(image)
+            return _upright(image, data) if turned and image is not None else image
         return mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
 
 
@@ -124,10 +130,16 @@ def to_8_bits(image: np.ndarray) -> np.ndarray:
     )
 
 
+def _is_turned(data: bytes) -> bool:
+    """Tells whether a file may turn its image in one of the ways that OpenCV does not know."""
+    if data[:4] == b'RIFF' and data[8:12] == b'WEBP':
+        return b'EXIF' in data
+    start = data[:EXIF_SEARCHED]
+    return data[4:12] == b'ftypavif' and (b'irot' in start or b'imir' in start)
+
+
 def _upright(image: np.ndarray, data: bytes) -> np.ndarray:
-    """Turns an image as the EXIF data of its JPEG file say, which OpenCV does too."""
-    if b'Exif' not in data[:EXIF_SEARCHED]:
-        return image
+    """Turns an image as the EXIF data of its file say, which OpenCV does of most formats."""
     orientation = Image.open(io.BytesIO(data)).getexif().get(ORIENTATION, 1)
     if orientation in (5, 6, 7, 8):
         image = image.transpose(1, 0, 2)

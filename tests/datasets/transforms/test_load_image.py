@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps, features
 from torch.utils.data import DataLoader
 
 from mmdefocus.datasets.transforms import LoadImage
@@ -85,6 +85,22 @@ def test_pixels_of_a_jpeg_are_those_of_opencv_in_every_orientation(tmp_path, mod
     Image.fromarray(cv2.resize(IMAGE, (60, 80))).convert(mode).save(path, exif=exif, quality=90)
     loaded = LoadImage().transform(dict(img_path=path))['img']
     np.testing.assert_array_equal(loaded, cv2.imread(path))
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+@pytest.mark.parametrize('suffix', ['.png', '.tiff', '.webp', '.avif'])
+def test_pixels_are_those_of_pillow_in_every_orientation(tmp_path, suffix, orientation):
+    if suffix == '.avif' and not features.check('avif'):
+        pytest.skip('this Pillow has no AVIF')
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = str(tmp_path / f'turned{suffix}')
+    options = {'.webp': {'lossless': True}, '.avif': {'subsampling': '4:4:4'}}.get(suffix, {})
+    Image.fromarray(cv2.resize(IMAGE, (60, 80))).save(path, exif=exif, **options)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert('RGB'))[..., ::-1]
+    loaded = LoadImage().transform(dict(img_path=path))['img']
+    assert loaded.shape == expected.shape
+    assert np.abs(loaded.astype(int) - expected).max() <= 2
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.tiff'])
