@@ -47,7 +47,7 @@ class NamedImage(NamedTuple):
         return Path(self.name).name
 
 
-def read_images(sources: Source | Sequence[Source], loader: LoadImage) -> Iterator[NamedImage]:
+def read_images(sources: Source | Iterable[Source], loader: LoadImage) -> Iterator[NamedImage]:
     """Yields images one after the other.
 
     Args:

@@ -1,6 +1,6 @@
 """One class for predictions, used as the inferencers of mmdet and mmpretrain are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class Inferencer:
 
     def __call__(
         self,
-        inputs: Source | Sequence[Source],
+        inputs: Source | Iterable[Source],
         batch_size: int = 1,
         *,
         out_dir: str | Path | None = None,
@@ -79,19 +79,23 @@ class Inferencer:
         of another one, so that predictions do not depend on `batch_size`.
 
         Args:
-            inputs: One or several of: the path of an image or of a folder of images, an address of
-                http or https, an array, BGR `(H, W, 3)` or grey `(H, W)`, or an image of Pillow.
+            inputs: One, or an iterable of several, which is read as it is predicted: the path of an
+                image or of a folder of images, an address of http or https, an image of Pillow, or
+                an array, BGR `(H, W, 3)` or grey `(H, W)`, of uint8, of uint16, whose range is that
+                of its data, or of floats in [0, 1].
             batch_size: How many images are read before they are predicted, at least 1.
             out_dir: Pictures of what was found are written here. Each has a name of its own, also
-                among those of other calls.
+                among those of other calls; one of an earlier process is replaced.
             pred_score_thr: Boxes of a lower score, in [0, 1], are not drawn; the result has them
                 all.
             return_datasamples: Whether to return the data samples of the model.
 
         Returns:
-            A dict for each image, with `image`, its name; `width` and `height` in pixels; what
-            `describe` of the predictor returns: `classes`, `boxes` or `labels`, the best first;
-            and, with `out_dir`, the file of the `picture`.
+            The data samples if they were asked for, else a dict for each image: `image`, its name;
+            `width` and `height` in pixels; `picture`, its file, if there is an `out_dir`; and a
+            list, the best first, of dicts with a `score` in [0, 1]. This is `classes`, at most
+            five, with `label`, a number, and `name`; or `boxes`, which also have `bbox`, x1, y1,
+            x2, y2 in pixels of the image; or `labels`, whose `label` is a text.
 
         Raises:
             InputError: Names the input that cannot be read, or one in `out_dir` that its picture
@@ -120,7 +124,7 @@ class Inferencer:
         return samples if return_datasamples else results
 
     def _predictions(
-        self, inputs: Source | Sequence[Source], batch_size: int
+        self, inputs: Source | Iterable[Source], batch_size: int
     ) -> Iterator[tuple[NamedImage, BaseDataElement]]:
         """Yields the images in their order, with what is predicted of them."""
         images = read_images(inputs, self.predictor.loader)
