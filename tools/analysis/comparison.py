@@ -35,7 +35,6 @@ HEADER = (
 MINIATURES = {
     'defocus-retnet': 'retnet-filter',
     'retnet': None,
-    'defocus-vit': 'vit-causal-filter',
     'deit': 'vit-noncausal',
     'deit causal': 'vit-causal',
 }
