@@ -48,6 +48,11 @@ def main(args: Namespace) -> None:
         raise InputError(f'{args.src}: {error}') from error
     meta = checkpoint['meta']
     if names := meta.get('dataset_meta', {}).get('classes'):
+        if max(rows) >= len(names):
+            raise InputError(
+                f'{args.src}: expected a name for each row of the classifier, got {len(names)} and '
+                f'row {max(rows)}; save it with the names of all classes, or with none'
+            )
         meta['dataset_meta'] = {'classes': tuple(names[row] for row in rows)}
     write_checkpoint({'state_dict': weights, 'meta': meta}, args.dst)
     print(f'wrote {args.dst}: {len(rows)} classes')

@@ -54,6 +54,17 @@ def test_what_does_not_fit_is_one_line(
     assert not (tmp_path / 'dst.pth').exists()
 
 
+def test_a_class_without_a_name_beside_named_ones_is_one_line(
+    load_tool, tmp_path, checkpoint, capsys
+):
+    meta = {'dataset_meta': {'classes': ('a', 'b')}}
+    torch.save({'state_dict': checkpoint, 'meta': meta}, tmp_path / 'src.pth')
+    with pytest.raises(SystemExit):
+        run(load_tool, tmp_path)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 'src.pth: expected a name for each row of the classifier, got 2 and row 4' in line
+
+
 def test_the_auxiliary_classifier_is_kept_when_asked_for(load_tool, tmp_path, checkpoint):
     run(load_tool, tmp_path, '--auxiliary')
     found = torch.load(tmp_path / 'dst.pth', weights_only=True)['state_dict']
