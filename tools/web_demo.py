@@ -71,24 +71,16 @@ def check_address(host: str, port: int) -> None:
         raise InputError(f'--port: expected a number from 1 to {LAST_PORT}, got {port}')
     try:
         family, kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            # As servers do: a port that was closed a moment ago is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
     except (OSError, UnicodeError) as error:
+        if getattr(error, 'errno', None) in (errno.EADDRINUSE, errno.EACCES):
+            raise InputError(f'--port: {port} cannot be had: {error}; give another one') from error
         raise InputError(
             f'--host: expected an address of this machine, such as {LOCAL}, got {host!r}: {error}'
         ) from error
-    with socket.socket(family, kind) as probe:
-        # As servers do: a port that was closed a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                raise InputError(
-                    f'--port: {port} cannot be had ({error.strerror}); give another one'
-                ) from error
-            raise InputError(
-                f'--host: expected an address of this machine, such as {LOCAL}, got {host!r}: '
-                f'{error.strerror}'
-            ) from error
 
 
 def build_page(inferencer: Inferencer, title: str) -> 'Blocks':

@@ -11,10 +11,11 @@ from mmengine.structures import BaseDataElement
 
 from ..datasets.config_parts import type_name
 from ..engine.config.check import check_parts
+from ..engine.config.command_line import read_config
 from ..engine.config.errors import config_errors
 from ..utils.checks import check_path, check_positive_int, check_share
 from ..utils.config_keys import check_keys
-from ..utils.errors import InputError, one_line
+from ..utils.errors import InputError
 from ..utils.files import replacing
 from .images import NamedImage, Source, files_of, read_images
 from .inference import Predictor, build_predictor
@@ -141,10 +142,4 @@ class Inferencer:
 
 def _read_config(model: str | Path) -> Config:
     check_path('model', model)
-    path = Path(model)
-    if not path.is_file():
-        raise InputError(f'config {path}: no such file')
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # a config is a program
-        raise InputError(f'config {path}: {one_line(error)}') from error
+    return read_config(str(model), {})

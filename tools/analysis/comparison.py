@@ -16,11 +16,10 @@ import yaml
 
 from mmdefocus.analysis.causality import is_causal
 from mmdefocus.analysis.config_backbone import config_backbone
-from mmdefocus.analysis.pages import with_tables
+from mmdefocus.analysis.pages import write_tables
 from mmdefocus.analysis.run_tables import spread
 from mmdefocus.analysis.runs import read_runs
 from mmdefocus.engine.command import command
-from mmdefocus.utils.files import replacing
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / 'docs' / 'comparison.md'
@@ -44,14 +43,12 @@ LAYERS = 4  # enough for every direction of an order that alternates
 @command()
 def main(args: Namespace) -> None:
     """Writes the table."""
-    page = make_page(PAGE.read_text())
-    with replacing(PAGE) as unfinished:
-        unfinished.write_text(page)
+    write_tables(PAGE, make_table())
 
 
-def make_page(page: str) -> str:
-    """Returns the page with the table as it should be now."""
-    return with_tables(page, HEADER + ''.join(f'{line}\n' for line in rows()))
+def make_table() -> str:
+    """Returns the table as it should be now."""
+    return HEADER + ''.join(f'{line}\n' for line in rows())
 
 
 def rows() -> Iterator[str]:
