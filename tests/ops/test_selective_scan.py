@@ -67,7 +67,7 @@ def test_equals_naive_in_values_and_gradients(fast_backend, sizes, equals_naive)
 def test_equals_naive_with_the_images_in_parts(fast_backend, equals_naive, monkeypatch):
     if fast_backend == 'triton':  # three images, then two
         module = importlib.import_module('mmdefocus.ops.selective_scan.triton')
-        monkeypatch.setattr(module, 'ENOUGH', 7)
+        monkeypatch.setattr(module, 'AT_ONCE', 10)
     equals_naive(make_inputs(batch=5, channels=33, length=20), fast_backend, 1e-12)
 
 

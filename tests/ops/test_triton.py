@@ -18,12 +18,14 @@ pytest.importorskip('triton')
 needs_new_triton = pytest.mark.skipif(too_old() is not None, reason=str(too_old()))
 
 INTERPRETED_TESTS = (
-    'triton and (equals or dtype or strides or extreme or nan_ or rules or formula or compiles)'
+    'triton and (equals or dtype or strides or extreme or nan_ or rules or formula or compiles'
+    ' or second_backward or inference or bias)'
 )
 MODULES = (
     'apply_rotary',
     'bi_wkv',
     'selective_scan',
+    'gated_selective_scan',
     'gated_group_rms_norm',
     'causal_conv1d',
     'retention',
@@ -121,7 +123,15 @@ def test_custom_operator_keeps_the_rules_of_torch(triton):
     operator, arguments = {
         'scan': (
             ('selective_scan', 'selective_scan_triton'),
-            (*(x.mT for x in sequences[:2]), rand(4, 2), rand(1, 2, 3), rand(1, 2, 3), None, None),
+            (
+                *(x.mT for x in sequences[:2]),
+                rand(4, 2),
+                rand(1, 2, 3),
+                rand(1, 2, 3),
+                None,
+                None,
+                True,
+            ),
         ),
         'convolution': (
             ('causal_conv1d', 'causal_conv1d_triton'),

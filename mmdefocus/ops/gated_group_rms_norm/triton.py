@@ -92,8 +92,10 @@ def _outputs(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: f
     return empty_contiguous(u)
 
 
-def _forward(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: float) -> Tensor:
-    out = empty_contiguous(u)
+def epilogue(
+    y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: float, out: Tensor
+) -> Tensor:
+    """Fills in the output, `(B, L, D)`, whose memory may be that of y, and returns it."""
     blocks, tile = _blocks(y, group_size)
     with torch.cuda.device_of(y):
         forward[blocks, y.shape[2] // group_size](
@@ -105,9 +107,10 @@ def _forward(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: f
     return out
 
 
-def _backward(
+def epilogue_gradients(
     y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: float, dout: Tensor
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Returns the gradients of y, u, D and z; all but that of D are `(B, L, D)`, contiguous."""
     dy, du, dz = (empty_contiguous(x) for x in (y, u, z))
     blocks, tile = _blocks(y, group_size)
     dD = D.new_empty(blocks, *D.shape)
@@ -122,8 +125,12 @@ def _backward(
     return dy, du, dD.sum(0), dz
 
 
+def _forward(y: Tensor, u: Tensor, D: Tensor, z: Tensor, group_size: int, eps: float) -> Tensor:
+    return epilogue(y, u, D, z, group_size, eps, empty_contiguous(u))
+
+
 _norm = custom_operator(
-    'gated_group_rms_norm_triton', _forward, _backward, _outputs, empty=empty_contiguous
+    'gated_group_rms_norm_triton', _forward, epilogue_gradients, _outputs, empty=empty_contiguous
 )
 
 

@@ -8,11 +8,11 @@ from torch import Tensor
 from ..arguments import state_or_zeros
 from ..compiled import build
 from ..numerics import wide_dtype
-from ..operator import Backend, Operator, Outputs, Shape, on_cuda, register, run
+from ..operator import Backend, Operator, Outputs, Shape, register, run
 from ..selective_scan.mamba_ssm import why_not as why_not_mamba_ssm
-from ..triton_support import why_not as why_not_triton
+from ..triton_support import triton_backend
 from .arguments import GatedScan
-from .composed import composed_gated_selective_scan, triton_gated_selective_scan
+from .composed import composed_gated_selective_scan
 from .cpu import cpu_gated_selective_scan
 from .naive import naive_gated_selective_scan
 
@@ -151,7 +151,7 @@ register(
         with_state=gated_selective_scan_with_state,
         backends={
             'cpu': Backend(cpu_gated_selective_scan, build.why_not),
-            'triton': Backend(triton_gated_selective_scan, why_not_triton, suits=on_cuda),
+            'triton': triton_backend('gated_selective_scan'),
             'mamba_ssm': Backend(_parts('mamba_ssm'), why_not_mamba_ssm, suits=_without_state),
             'torch': Backend(_parts('torch')),
             'naive': Backend(naive_gated_selective_scan),

@@ -1,8 +1,5 @@
 """The operator as its parts, one after the other."""
 
-from collections.abc import Callable
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -10,11 +7,7 @@ from ..gated_group_rms_norm import gated_group_rms_norm
 from ..numerics import wide_dtype
 from ..operator import Outputs
 from ..selective_scan import selective_scan, selective_scan_with_state
-from ..triton_support import triton_backend
 from .arguments import GatedScan
-
-# It returns `Outputs`: which of them, the caller knows by the arguments.
-_triton_scan: Callable[..., Any] = triton_backend('selective_scan').run
 
 
 def composed_gated_selective_scan(x: GatedScan, scan: str = 'auto', norm: str = 'auto') -> Outputs:
@@ -29,20 +22,6 @@ def composed_gated_selective_scan(x: GatedScan, scan: str = 'auto', norm: str = 
         return _finished(x, selective_scan(*inputs, backend=scan), norm)
     y, final = selective_scan_with_state(*inputs, x.initial_state, backend=scan)
     return _finished(x, y, norm), final
-
-
-def triton_gated_selective_scan(x: GatedScan) -> Outputs:
-    """As the parts in Triton, of which the scan adds the bias and takes the softplus itself."""
-    delta, bias = x.delta, x.delta_bias
-    if x.delta_softplus:
-        bias = x.D.new_zeros(x.D.shape) if bias is None else bias
-    elif bias is not None:
-        delta, bias = delta + bias.to(wide_dtype(delta.dtype)), None
-    scanned = _triton_scan(*(x.u.mT, delta.mT, x.A, x.B.mT, x.C.mT), x.initial_state, bias)
-    if x.initial_state is None:
-        return _finished(x, scanned, 'triton')
-    y, final = scanned
-    return _finished(x, y, 'triton'), final
 
 
 def _finished(x: GatedScan, y: Tensor, norm: str) -> Tensor:

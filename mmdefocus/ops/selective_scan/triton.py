@@ -24,7 +24,7 @@ CHUNK = triton_kernels.CHUNK.value
 LANES = 32  # channels of a program that scans: one a thread, with all its states
 TILE = 256  # states in a program of the backward
 PROGRAMS = 4096  # of the backward, before the sequence is cut
-ENOUGH = 8192  # programs of the backward at once, of which each has a share of dB and dC
+AT_ONCE = 2112  # programs of the backward, each with a share of dB and dC: two rounds of an H100
 STEP = 4  # tokens that the forward loads at once
 MIN_SEGMENT = 64  # tokens
 
@@ -49,71 +49,116 @@ def triton_selective_scan(*arguments: Any) -> Outputs:
     x = Scan(*arguments)
     if x.bias is not None:
         x = x._replace(bias=x.bias.to(wide_dtype(x.u.dtype)).contiguous())
-    y, final, _ = _scan(*x)
+    y, final, _ = _scan(*x, keeps(x))
     return y if x.state is None else (y, final)
 
 
-def _outputs(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-    x = Scan(*arguments)
-    batch, _, length = x.u.shape
-    kept = x.u.new_empty(batch, cdiv(length, CHUNK), *x.A.shape, dtype=wide_dtype(x.u.dtype))
-    final = x.u.new_empty(0) if x.state is None else empty_by_token(x.state)
-    return empty_by_token(x.u), final, kept
+def keeps(x: tuple[object, ...]) -> bool:
+    """Returns whether there will be a backward, for which states are kept."""
+    tensors = (field for field in x if isinstance(field, Tensor))
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
-def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns y, the final state and the states before the chunks, `(B, chunks, D, N)`.
+def scanned(x: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns y, the final state and, to `keep`, the states before the chunks, `(B, chunks, D, N)`.
 
     Without an initial state there is no final one.
     """
-    u, delta, A, B, C, state, bias = x = Scan(*arguments)
-    batch, channels, length = u.shape
-    segment, segments = _segments(u, A)
-    y, final, kept = _outputs(*x)
-    starts = kept.new_zeros(batch, segments, A.shape[1], channels).mT
-    if state is not None:
-        starts[:, 0] = state
-    with torch.cuda.device_of(u):
+    batch, channels, length = x.u.shape
+    states = x.A.shape[1]
+    segment, segments = _segments(x.u, x.A)
+    y, final, kept = scanned_outputs(x, keep)
+    starts = kept.new_zeros(batch, segments, states, channels).mT
+    if x.state is not None:
+        starts[:, 0] = x.state
+    with torch.cuda.device_of(x.u):
         if segments > 1:
-            _carried(starts, u, B, x, segment, reverse=False)
+            _carried(starts, x.u, x.B, x, segment, reverse=False)
         scan[cdiv(channels, LANES), segments, batch](
-            *(u, delta, bias, A, B, C, starts, y, kept),
-            *(length, channels, A.shape[1], segment, kept.shape[1]),
-            *(s for x in (u, delta, A, B, C, starts, y) for s in x.stride()),
-            KEEP_END=state is not None,
-            SOFTPLUS=bias is not None,
+            *(x.u, x.delta, x.bias, x.A, x.B, x.C, starts, y, kept),
+            *(length, channels, states, segment, kept.shape[1]),
+            *(s for tensor in (x.u, x.delta, x.A, x.B, x.C, starts, y) for s in tensor.stride()),
+            KEEP=keep,
+            KEEP_END=x.state is not None,
+            SOFTPLUS=x.bias is not None,
             STEP=STEP,
-            BLOCK_N=triton.next_power_of_2(A.shape[1]),
+            BLOCK_N=triton.next_power_of_2(states),
             BLOCK_D=LANES,
             num_warps=1,
         )
-    if state is not None:
+    if x.state is not None:
         final.copy_(starts[:, -1])
     return y, final, kept
 
 
-def _backward(*arguments: Any) -> tuple[Tensor, ...]:
-    *inputs, kept, dy, dfinal = arguments
-    x = Scan(*inputs)
+def scan_gradients(
+    x: Scan,
+    kept: Tensor,
+    dy: Tensor,
+    dfinal: Tensor | None,
+    du: Tensor,
+    ddelta: Tensor,
+    add_du: bool = False,
+) -> tuple[Tensor, ...]:
+    """Fills in the gradients of u and delta; returns those of A, B, C, the state and the bias.
+
+    Args:
+        x: What was scanned.
+        kept: The states before the chunks.
+        dy: The gradient of y.
+        dfinal: That of the final state; None is 0.
+        du: Memory, which may hold a share of the gradient of u.
+        ddelta: Memory; may be that of `dy`.
+        add_du: Whether it holds that share, to which the one of the scan is added.
+    """
     (batch, channels, _), states = x.u.shape, x.A.shape[1]
     segment, segments = _segments(x.u, x.A)
-    du, ddelta = empty_by_token(x.u), empty_by_token(x.delta)
     ends = kept.new_zeros(batch, segments, channels, states)
     if x.state is not None and dfinal is not None:  # what is compiled gives zeros for no gradient
         ends[:, -1] = dfinal
-    if dy is None:
-        dy = torch.zeros_like(x.u)
     with torch.cuda.device_of(x.u):
         if segments > 1:
             _carried(ends, dy, x.C, x, segment, reverse=True)
-        dB, dC, dA, dbias = _scanned_back(x, segment, kept, dy, ends, du, ddelta)
+        dB, dC, dA, dbias = _scanned_back(x, segment, kept, dy, ends, du, ddelta, add_du)
     dstate = x.u.new_empty(0) if x.state is None else empty_by_token(x.state).copy_(ends[:, 0])
     dbias = x.u.new_empty(0) if x.bias is None else dbias.sum(0)
-    return du, ddelta, dA.sum(0).to(x.A.dtype), dB.mT, dC.mT, dstate, dbias
+    return dA.sum(0).to(x.A.dtype), dB.mT, dC.mT, dstate, dbias
+
+
+def scanned_outputs(x: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns what `scanned` does, uninitialised."""
+    batch, _, length = x.u.shape
+    chunks = cdiv(length, CHUNK) if keep else 0
+    kept = x.u.new_empty(batch, chunks, *x.A.shape, dtype=wide_dtype(x.u.dtype))
+    final = x.u.new_empty(0) if x.state is None else empty_by_token(x.state)
+    return empty_by_token(x.u), final, kept
+
+
+def _outputs(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return scanned_outputs(Scan(*arguments[:-1]), arguments[-1])
+
+
+def _forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    return scanned(Scan(*arguments[:-1]), arguments[-1])
+
+
+def _backward(*arguments: Any) -> tuple[Tensor, ...]:
+    *inputs, _, kept, dy, dfinal = arguments
+    x = Scan(*inputs)
+    dy = torch.zeros_like(x.u) if dy is None else dy
+    du, ddelta = empty_by_token(x.u), empty_by_token(x.delta)
+    return du, ddelta, *scan_gradients(x, kept, dy, dfinal, du, ddelta)
 
 
 def _scanned_back(
-    x: Scan, segment: int, kept: Tensor, dy: Tensor, ends: Tensor, du: Tensor, ddelta: Tensor
+    x: Scan,
+    segment: int,
+    kept: Tensor,
+    dy: Tensor,
+    ends: Tensor,
+    du: Tensor,
+    ddelta: Tensor,
+    add_du: bool,
 ) -> tuple[Tensor, ...]:
     """Fills in du and ddelta, a part of the images at a time.
 
@@ -126,7 +171,7 @@ def _scanned_back(
     dA = kept.new_empty(batch * segments, channels, states)
     dbias = kept.new_empty(batch * segments, channels)
     parts = []
-    images = _images(batch, blocks * segments)
+    images = _images(blocks * segments)
     for first in range(0, max(1, batch), images):  # of no images, one empty part
         part = slice(first, first + images)
         rows = slice(first * segments, (first + images) * segments)
@@ -138,6 +183,7 @@ def _scanned_back(
             *(length, channels, states, segment, kept.shape[1]),
             *(s for tensor in (u, delta, x.A, B, C) for s in tensor.stride()),
             *(s for tensor in (dy, ends, du, ddelta) for s in tensor.stride()),
+            ADD_DU=add_du,
             KEEP_END=x.state is not None,
             SOFTPLUS=x.bias is not None,
             BLOCK_D=block,
@@ -158,7 +204,7 @@ _scan = custom_operator(
     results=2,
     kept=1,
     empty=empty_by_token,
-    schema=f'({parameters_of(Scan)}) -> (Tensor, Tensor, Tensor)',
+    schema=f'({parameters_of(Scan)}, bool keep) -> (Tensor, Tensor, Tensor)',
 )
 
 
@@ -210,10 +256,9 @@ def _segments(u: Tensor, A: Tensor) -> tuple[int, int]:
     return segment, max(1, cdiv(length, segment))
 
 
-def _images(batch: int, programs: int) -> int:
+def _images(programs: int) -> int:
     """Returns how many images the backward takes at once, given the programs of each."""
-    parts = max(1, batch * programs // ENOUGH)
-    return max(1, cdiv(batch, parts))
+    return max(1, AT_ONCE // max(1, programs))
 
 
 def _tile(state: int) -> tuple[int, int]:

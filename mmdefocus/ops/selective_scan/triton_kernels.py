@@ -101,10 +101,10 @@ def scan(
     L, D, N, segment, chunks,
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     starts_b, starts_s, starts_d, starts_n, y_b, y_d, y_l,
-    KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr, STEP: tl.constexpr,
+    KEEP: tl.constexpr, KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr, STEP: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
-    """Scans each segment from its state in `starts`; keeps the state before each chunk.
+    """Scans each segment from its state in `starts`; may KEEP the state before each chunk.
 
     To keep the end, the state after the segment takes the place of the one before it.
     """
@@ -124,9 +124,10 @@ def scan(
     starts += b * starts_b + s * starts_s + d * starts_d + n * starts_n
     h = tl.load(starts, inside, 0)
     for start in range(s * segment, tl.minimum((s + 1) * segment, L), STEP):
-        chunk = start // CHUNK
-        if start == chunk * CHUNK:
-            tl.store(kept + (b * chunks + chunk) * D * N + d * N + n, h, inside)
+        if KEEP:
+            chunk = start // CHUNK
+            if start == chunk * CHUNK:
+                tl.store(kept + (b * chunks + chunk) * D * N + d * N + n, h, inside)
         u_s = load_tokens(u, u_l, start, L, d < D, STEP)
         raw_s = load_tokens(delta, delta_l, start, L, d < D, STEP, SOFTPLUS)
         B_s = load_tokens(B, B_l, start, L, n < N, STEP)
@@ -148,15 +149,17 @@ def scan_backward(
     u_b, u_d, u_l, delta_b, delta_d, delta_l, A_d, A_n, B_b, B_n, B_l, C_b, C_n, C_l,
     dy_b, dy_d, dy_l, ends_b, ends_s, ends_d, ends_n,
     du_b, du_d, du_l, ddelta_b, ddelta_d, ddelta_l,
-    KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
+    ADD_DU: tl.constexpr, KEEP_END: tl.constexpr, SOFTPLUS: tl.constexpr,
+    BLOCK_D: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """Goes back through each segment from the gradient in `ends`, half a chunk at a time.
 
     The states in a half are computed again from the kept one and held in registers. All that a half
     needs is loaded before anything is stored: a load waits for the stores before it. Writes sums
     over a segment, dbias `(B S, D)` and dA `(B S, D, N)`, and over a block of channels, dB and dC
-    `(blocks, B, L, N)`. To keep the end, the gradient before the segment takes the place of the one
-    after it.
+    `(blocks, B, L, N)`. With ADD_DU, du holds a share of it already. What is read of dy is not read
+    again, so ddelta may take its place. To keep the end, the gradient before the segment takes the
+    place of the one after it.
     """
     wide = kept.dtype.element_ty
     d = tl.program_id(0) * BLOCK_D + tl.arange(0, BLOCK_D)[:, None]
@@ -200,6 +203,9 @@ def scan_backward(
         u_h = load_tokens(u, u_l, start, L, in_d, HALF)
         raw_h = load_tokens(delta, delta_l, start, L, in_d, HALF, SOFTPLUS)
         dy_h = load_tokens(dy, dy_l, start, L, in_d, HALF)
+        t = start + tl.arange(0, HALF)[None, :]
+        if ADD_DU:
+            du_before = tl.load(du + t * du_l, in_d & (t < L), 0)
         B_h = load_tokens(B, B_l, start, L, in_n, HALF)
         C_h = load_tokens(C, C_l, start, L, in_n, HALF)
         delta_h = time_steps(raw_h, bias_d, HALF, SOFTPLUS)
@@ -221,9 +227,11 @@ def scan_backward(
             dB_h = (tl.sum(g * (delta_t * u_t), 0),) + dB_h  # noqa: RUF005
             dC_h = (tl.sum(dy_t * states[i + 1], 0),) + dC_h  # noqa: RUF005
             sum_dA += delta_t * dexponent
-        t = start + tl.arange(0, HALF)[None, :]
         there = (tl.arange(0, BLOCK_N)[:, None] < N) & (t < L)
-        tl.store(du + t * du_l, joined(du_h, (BLOCK_D, HALF)), in_d & (t < L))
+        du_sum = joined(du_h, (BLOCK_D, HALF))
+        if ADD_DU:
+            du_sum += du_before.to(wide)
+        tl.store(du + t * du_l, du_sum, in_d & (t < L))
         tl.store(ddelta + t * ddelta_l, joined(ddelta_h, (BLOCK_D, HALF)), in_d & (t < L))
         tl.store(dB + t * N, joined(dB_h, (BLOCK_N, HALF)), there)
         tl.store(dC + t * N, joined(dC_h, (BLOCK_N, HALF)), there)
