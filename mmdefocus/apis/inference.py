@@ -234,7 +234,14 @@ def _first_dataset(cfg: Config) -> Mapping:
 
 def _split_pipeline(cfg: Config) -> tuple[LoadImage, Compose]:
     """Returns the loader, one that names broken files, and the steps between it and the model."""
-    steps = [dict(step) for step in _first_dataset(cfg).get('pipeline', ())]
+    steps = _first_dataset(cfg).get('pipeline', ())
+    if not isinstance(steps, Sequence) or not all(
+        isinstance(step, Mapping) and 'type' in step for step in steps
+    ):
+        raise InputError(
+            f'{cfg.filename}: test_dataloader.dataset.pipeline: expected a list of steps, each a '
+            f'dict with a type, got {steps!r}'
+        )
     names = [type_name(step['type']) for step in steps]
     first = next((i for i, name in enumerate(names) if name.startswith('LoadImage')), None)
     if first is None:

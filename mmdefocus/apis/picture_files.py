@@ -9,9 +9,6 @@ from ..utils.errors import InputError
 from ..utils.files import check_not_read, folder_beside
 from .images import NamedImage
 
-# Bytes; the system takes 255, and the name of an unfinished file and numbers need some of them.
-LONGEST_NAME = 200
-
 
 class PictureFiles:
     """Files of pictures, none of which replaces another one, or an image that is read.
@@ -57,12 +54,7 @@ def _usable(name: str) -> str:
         os.fsencode(name)
     except UnicodeEncodeError:  # half of a character
         name = name.encode('utf-8', 'replace').decode()
-    path = Path(picture_name('image' if name in ('', '.', '..') else name))
-    stem = os.fsencode(path.stem)
-    room = LONGEST_NAME - len(path.suffix)
-    return (
-        path.name if len(stem) <= room else f'{stem[:room].decode("utf-8", "ignore")}{path.suffix}'
-    )
+    return picture_name('image' if name in ('', '.', '..') else name)
 
 
 def _unused(name: str, used: set[str]) -> str:

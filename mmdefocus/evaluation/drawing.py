@@ -8,14 +8,16 @@ import numpy as np
 from mmengine.structures import BaseDataElement
 
 from ..datasets.image_files import WRITTEN_SUFFIXES
+from ..utils.files import fitting_name
 
 SMALLEST_PICTURE = 224  # pixels of the shorter side; the label would cover a smaller one
 LARGEST_PICTURE = 4096  # pixels of the longer side
 
 
 def picture_name(name: str) -> str:
-    """Returns the name of a picture of an image: its own, if its format can be written."""
-    return name if Path(name).suffix.lower() in WRITTEN_SUFFIXES else f'{name}.png'
+    """Returns the name of a picture of an image: its own, if such a file can be written."""
+    written = Path(name).suffix.lower() in WRITTEN_SUFFIXES
+    return fitting_name(name if written else f'{name}.png')
 
 
 def resized(image: np.ndarray, smallest: int = 1) -> np.ndarray:

@@ -6,12 +6,16 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2s
 from pathlib import Path
 from tempfile import mkdtemp
 
 from .errors import InputError
 
 UNFINISHED = '.unfinished'
+# Bytes; the system takes 255, and the name of an unfinished file and numbers need some of them.
+LONGEST_NAME = 200
+LONGEST_SUFFIX = 10  # characters
 
 
 @contextmanager
@@ -42,6 +46,18 @@ def folder_beside(path: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+
+
+def fitting_name(name: str) -> str:
+    """Returns a name that an unfinished file can have, too: that of a file, shortened if need be.
+
+    The suffix stays. A digest tells names from each other that begin alike.
+    """
+    whole = os.fsencode(name)
+    if len(whole) <= LONGEST_NAME:
+        return name
+    end = f'-{blake2s(whole, digest_size=4).hexdigest()}{Path(name).suffix[:LONGEST_SUFFIX]}'
+    return whole[: LONGEST_NAME - len(os.fsencode(end))].decode('utf-8', 'ignore') + end
 
 
 def check_place(path: Path) -> None:

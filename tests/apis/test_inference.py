@@ -113,3 +113,9 @@ def test_a_model_that_needs_labels_is_refused(clip):
     config = Config(dict(default_scope='mmpretrain', model=dict(type=clip)))
     with pytest.raises(InputError, match=r'got a DefocusCLIP, which needs labels'):
         build_predictor(config, 'weights.pth')
+
+
+@pytest.mark.parametrize('pipeline', [None, 'LoadImageFromFile', [dict(scale=3)], [None], {}])
+def test_what_is_no_list_of_steps_is_refused(make_predictor, pipeline):
+    with pytest.raises(InputError, match=r'dataset\.pipeline: expected a list of steps, .* got'):
+        make_predictor(pipeline=pipeline)

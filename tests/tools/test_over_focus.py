@@ -55,6 +55,13 @@ def test_figures_are_pictures_and_documents(workshop, trained, images):
     assert written == {f'{name}.{suffix}' for name in names for suffix in ('png', 'pdf')}
 
 
+def test_figures_of_a_long_name_are_written(workshop, trained, images):
+    image = (images / 'light.png').rename(images / f'{"x" * 245}.png')
+    run(workshop, image, workshop.config(), trained, '--layers', 1)
+    written = {path.name for path in (workshop.path / 'out' / 'figures').iterdir()}
+    assert sum(name.startswith('1_xxx') for name in written) == 6
+
+
 def test_the_page_holds_everything_and_escapes_names(workshop, trained, images):
     run(workshop, images, workshop.config(), trained)
     page = (workshop.path / 'out' / 'index.html').read_text()

@@ -66,6 +66,13 @@ def test_images_of_equal_names_in_two_folders_are_all_drawn(workshop, trained):
     assert names == {f'{kind}__{number}.png' for kind in ('dark', 'light') for number in range(3)}
 
 
+def test_an_image_of_a_long_name_is_drawn(workshop, trained):
+    (workshop.data / 'dark' / '0.png').rename(workshop.data / 'dark' / f'{"x" * 245}.png')
+    workshop.run('test', workshop.config(), trained, '--show-dir', 'drawn', '--work-dir', 'run')
+    names = {path.name for path in (workshop.path / 'drawn').iterdir()}
+    assert len(names) == 6 and sum(name.startswith('dark__xxx') for name in names) == 1
+
+
 def test_a_checkpoint_of_other_classes_is_refused(workshop, trained):
     config = workshop.config(
         "test_dataloader['dataset'].update(type='FoldersByName', classes=('light', 'dark'))\n"

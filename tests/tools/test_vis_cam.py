@@ -21,6 +21,18 @@ def test_each_image_has_a_picture_with_its_class(workshop, trained):
     assert cv2.imread(str(written[0])).shape == (224, 224, 3)
 
 
+@NEEDS_GRAD_CAM
+def test_a_long_name_is_shortened(workshop, trained):
+    image = workshop.path / f'{"x" * 240}.png'
+    shutil.copy(workshop.data / 'dark' / '0.png', image)
+    workshop.run(
+        *('analysis/vis_cam', image, workshop.config(), trained),
+        *('--out', 'out', '--layer', 1, '--device', 'cpu'),
+    )
+    (written,) = (workshop.path / 'out').iterdir()
+    assert written.name.startswith('x' * 180) and written.suffix == '.png'
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -14,6 +14,7 @@ from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import (
     check_not_read,
     check_place,
+    fitting_name,
     folder_beside,
     put,
     remove_unfinished,
@@ -170,3 +171,24 @@ def test_a_file_that_is_read_is_not_written_under_another_name_either(tmp_path):
     check_not_read('--out', [tmp_path / 'new', tmp_path / 'absent'], [tmp_path / 'absent'])
     with pytest.raises(InputError, match=r'^--out: .*file is read, and would be replaced'):
         check_not_read('--out', [tmp_path / 'file'], [tmp_path / 'link'])
+
+
+@pytest.mark.parametrize('name', ['a.png', 'x' * 196 + '.png', 'ü' * 98 + '.png'])
+def test_a_name_that_fits_stays(name):
+    assert fitting_name(name) == name
+
+
+@pytest.mark.parametrize('letter', ['x', 'ü', '語'])
+def test_a_long_name_is_cut_and_tells_itself_from_others(tmp_path, letter):
+    found = [fitting_name(f'{letter * 250}{end}.png') for end in 'ab']
+    assert found[0] != found[1]
+    for name in found:
+        assert name.startswith(letter * 50) and name.endswith('.png')
+        assert len(os.fsencode(name)) <= 200
+        with replacing(tmp_path / name) as unfinished:
+            unfinished.touch()
+    assert names(tmp_path) == sorted(found)
+
+
+def test_of_a_long_suffix_little_stays():
+    assert len(fitting_name('a.' + 'b' * 250)) == 200

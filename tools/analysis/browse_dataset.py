@@ -5,8 +5,11 @@ tested here.
 """
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS, init_default_scope
 from torch import Tensor
 
@@ -15,7 +18,7 @@ from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_config, add_out, config_of
 from mmdefocus.evaluation.drawing import draw_class
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import replacing
+from mmdefocus.utils.files import check_not_read, replacing
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -37,7 +40,11 @@ def main(args: Namespace) -> None:
         init_default_scope('mmpretrain')
         dataset = DATASETS.build(with_strict_loading(cfg.train_dataloader.dataset))
         count = min(args.count, len(dataset))
-        for number in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
+        numbers = np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist()
+        pictures = {number: args.out / f'{number:06d}.png' for number in numbers}
+        if any(path.exists() for path in pictures.values()):
+            check_not_read('--out', pictures.values(), files_of(dataset))
+        for number, path in pictures.items():
             sample = dataset[number]
             if not isinstance(sample.get('inputs'), Tensor):
                 raise InputError(
@@ -45,10 +52,17 @@ def main(args: Namespace) -> None:
                     "an image for the model, got none; end it with dict(type='PackInputs')"
                 )
             image = np.ascontiguousarray(sample['inputs'].permute(1, 2, 0).numpy())
-            with replacing(args.out / f'{number:06d}.png') as picture:
+            with replacing(path) as picture:
                 truth = sample['data_samples']
                 draw_class(image, truth, dataset.metainfo.get('classes', ()), picture, True)
     print(f'{count} of {len(dataset)} images: {args.out}')
+
+
+def files_of(dataset: BaseDataset) -> Iterator[Path]:
+    """Yields the images of a data set that are files of their own."""
+    for number in range(len(dataset)):
+        if path := dataset.get_data_info(number).get('img_path'):
+            yield Path(path)
 
 
 if __name__ == '__main__':

@@ -20,7 +20,7 @@ from mmdefocus.engine.command import at_least, command
 from mmdefocus.engine.config.command_line import add_images, config_of
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
-from mmdefocus.utils.files import check_not_read, replacing
+from mmdefocus.utils.files import check_not_read, fitting_name, replacing
 from mmdefocus.utils.pictures import write_picture
 
 SMALLEST = 224  # pixels of the shorter side of a picture
@@ -57,7 +57,8 @@ def main(args: Namespace) -> None:
             )
         except ModuleNotFoundError as error:
             raise InputError(str(error)) from error
-        written = args.out / f'{path.name}_{predictor.name(number).replace("/", "-")}.png'
+        label = predictor.name(number).replace('/', '-')
+        written = args.out / fitting_name(f'{path.name}_{label}.png')
         check_not_read('--out', [written], paths)
         with replacing(written) as unfinished:
             write_picture(unfinished, overlay(picture, found.numpy()))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from ...utils.console import make_table
-from ...utils.files import replacing, write_json
+from ...utils.files import fitting_name, replacing, write_json
 from .figures import Kind, draw_filters, draw_maps, draw_numbers
 from .filters import LayerFilters
 from .measure import LayerMaps, summary
@@ -145,7 +145,7 @@ def without_nan(content: object) -> object:
 def save_figure(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG and as PDF; `path` has no suffix."""
     for suffix in ('.png', '.pdf'):
-        with replacing(path.with_name(path.name + suffix)) as unfinished:
+        with replacing(path.with_name(fitting_name(path.name + suffix))) as unfinished:
             figure.savefig(unfinished, dpi=150)
 
 
