@@ -24,7 +24,7 @@ from mmdefocus.checkpoints.files import write_checkpoint
 from mmdefocus.engine.command import command
 from mmdefocus.engine.config.command_line import read_config
 from mmdefocus.engine.config.errors import config_errors
-from mmdefocus.engine.hub_folder import write_hub_folder
+from mmdefocus.engine.hub_folder import local_paths, write_hub_folder
 from mmdefocus.utils.console import make_console
 from mmdefocus.utils.errors import InputError
 from mmdefocus.utils.files import folder_beside, put
@@ -78,6 +78,8 @@ def main(args: Namespace) -> None:
     for path in published:
         print(f'{path} ({path.stat().st_size / 2**20:.1f} MiB)')
     if args.hub:
+        if paths := local_paths(read_config(str(args.out / 'config.py'), {}).to_dict()):
+            print(f'{args.out}/config.py names what is on this machine: {", ".join(paths)}')
         print(f'add license, data and results to {args.out}/README.md')
         print(f'then: hf upload ORG/NAME {args.out}')
 

@@ -144,6 +144,17 @@ def portable(cfg: Config) -> Config:
     return Config(content)
 
 
+def local_paths(node: object) -> list[str]:
+    """Returns the absolute paths in a config, sorted, each once: they are of this machine alone."""
+    if isinstance(node, str):
+        return [node] if Path(node).is_absolute() or node.startswith('~') else []
+    if isinstance(node, Mapping):
+        node = node.values()
+    elif not isinstance(node, list | tuple):
+        return []
+    return sorted({path for child in node for path in local_paths(child)})
+
+
 def _without_files(node: Any) -> Any:
     if isinstance(node, list | tuple):
         return type(node)(_without_files(child) for child in node if not _is_pretrained(child))

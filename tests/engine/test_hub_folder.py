@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmdefocus.engine.hub_folder import model_card, portable
+from mmdefocus.engine.hub_folder import local_paths, model_card, portable
 from mmdefocus.models import DefocusCLIP, DefocusMamba
 
 
@@ -45,3 +45,12 @@ def test_a_portable_config_has_none_of_several_rules_that_load_weights():
     rules = [dict(type='Pretrained', checkpoint='/home/me/a.pth'), dict(type='Xavier')]
     found = portable(Config(dict(model=dict(init_cfg=rules))))
     assert found.model.init_cfg == [dict(type='Xavier')]
+
+
+def test_absolute_paths_are_found_wherever_they_are():
+    content = dict(
+        runs='/home/me/runs',
+        pipeline=[dict(type='Load', root='~/data'), ('/home/me/runs', 'hf://o/n/x.pth', 3, None)],
+        data_root='data/imagenet',
+    )
+    assert local_paths(content) == ['/home/me/runs', '~/data']

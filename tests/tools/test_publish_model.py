@@ -124,6 +124,13 @@ def test_the_config_of_a_hub_folder_names_no_file_of_a_training(hub_folder):
     assert 'DefocusMamba' in text and '.pth' not in text and 'work_dir' not in text
 
 
+def test_what_a_hub_folder_names_of_this_machine_is_told(workshop, trained, capfd):
+    config = workshop.config("log_folder = '/home/me/logs'\n")
+    workshop.run('publish_model', trained, 'hub/tiny', '--hub', config)
+    (line,) = [x for x in capfd.readouterr().out.splitlines() if 'on this machine' in x]
+    assert line.startswith('hub/tiny/config.py names') and '/home/me/logs' in line
+
+
 def test_a_hub_folder_predicts_from_where_it_is_and_from_a_hub(
     workshop, trained, hub_folder, site, monkeypatch
 ):
