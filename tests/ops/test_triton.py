@@ -177,6 +177,7 @@ def test_an_older_triton_is_not_used(monkeypatch):
     [
         ('apply_rotary', ['forward', 'backward']),
         ('causal_conv1d', ['forward', 'backward']),
+        ('decayed_attention', ['attend', 'query_gradients', 'key_gradients'] * 2),  # at two widths
         ('ms_deform_attn', ['attend', 'point_gradients', 'value_gradients']),
     ],
 )

@@ -2,7 +2,8 @@
 
 The blocks of `blocks.py`, a block of queries a program; in the backward a second kernel takes a
 block of keys a program, so that every gradient is summed in one place. Products of 16-bit inputs
-are tf32, which holds them exactly; those of float32 inputs are three products of tf32 parts.
+are exact, see `exact_dot`; those with a float32 number are tf32, and those of float32 inputs three
+products of tf32 parts.
 """
 
 import torch

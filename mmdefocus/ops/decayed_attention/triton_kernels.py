@@ -6,17 +6,17 @@ Logits are multiples of log 2, so that weights are powers of 2; the decay is com
 import triton
 import triton.language as tl
 
-from ..causal_triton import causal_dot
+from ..triton_products import causal_dot, exact_dot
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 LN_2 = tl.constexpr(0.6931471805599453)
 
 
 @triton.jit
-def load_block(x, t, d, x_l, x_d, L, D, wide: tl.constexpr):
+def load_block(x, t, d, x_l, x_d, L, D):
     """Loads the tokens t and channels d as `(T, D)`, zeros beyond L and D."""
     inside = (t < L)[:, None] & (d < D)[None, :]
-    return tl.load(x + t[:, None] * x_l + d[None, :] * x_d, inside, 0).to(wide)
+    return tl.load(x + t[:, None] * x_l + d[None, :] * x_d, inside, 0)
 
 
 @triton.jit
@@ -33,7 +33,7 @@ def decayed_logits(
     """Returns logits over log 2, `-inf` outside; the distances and the decays."""
     distance = tl.abs(rows[:, None] - columns[None, :])
     decay = tl.exp2(rate * distance)
-    logits = tl.dot(q_r, tl.trans(k_c), input_precision=PRECISION) * decay * (scale * LOG2_E)
+    logits = exact_dot(q_r, tl.trans(k_c), scale.dtype, PRECISION) * decay * (scale * LOG2_E)
     seen = (columns < L)[None, :]
     if CAUSAL:
         seen &= rows[:, None] >= columns[None, :]
@@ -44,7 +44,7 @@ def decayed_logits(
 def weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION: tl.constexpr):
     """Returns the weights of a pair of blocks and the gradients of their decayed logits."""
     weights = tl.exp2(logits - log_sum[:, None])
-    dweights = tl.dot(dy_r, tl.trans(v_c), input_precision=PRECISION)
+    dweights = exact_dot(dy_r, tl.trans(v_c), logits.dtype, PRECISION)
     return weights, weights * (dweights - dy_y[:, None])
 
 
@@ -58,17 +58,17 @@ def attend_block(
     `CAUSAL` holds for the block of the queries themselves; those before are seen whole.
     """
     wide = mix.dtype
-    k_c = load_block(k, columns, d, k_l, k_d, L, K, wide)
-    v_c = load_block(v, columns, e, v_l, v_d, L, V, wide)
+    k_c = load_block(k, columns, d, k_l, k_d, L, K)
+    v_c = load_block(v, columns, e, v_l, v_d, L, V)
     logits, _, _ = decayed_logits(q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION)
     new_top = tl.maximum(top, tl.max(logits, 1))
     weights = tl.exp2(logits - new_top[:, None])
     shrink = tl.exp2(top - new_top)
     total = total * shrink + tl.sum(weights, 1)
     if CAUSAL:
-        product = causal_dot(weights, v_c, PRECISION)
+        product = causal_dot(weights, v_c.to(wide), PRECISION)
     else:
-        product = tl.dot(weights, v_c, input_precision=PRECISION)
+        product = tl.dot(weights, v_c.to(wide), input_precision=PRECISION)
     return new_top, total, mix * shrink[:, None] + product
 
 
@@ -93,7 +93,7 @@ def attend(
     wide = log_sums.dtype.element_ty
     b, head, rows, rate, scale = place(log_decay, H, K, BLOCK, wide)
     d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
-    q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K, wide)
+    q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K)
     top = tl.full((BLOCK,), float('-inf'), wide)
     total = tl.zeros((BLOCK,), wide)
     mix = tl.zeros((BLOCK, BLOCK_V), wide)
@@ -125,17 +125,17 @@ def query_gradient_block(
     `CAUSAL` holds for the block of the queries themselves.
     """
     wide = dq_r.dtype
-    k_c = load_block(k, columns, d, k_l, k_d, L, K, wide)
-    v_c = load_block(v, columns, e, v_l, v_d, L, V, wide)
+    k_c = load_block(k, columns, d, k_l, k_d, L, K)
+    v_c = load_block(v, columns, e, v_l, v_d, L, V)
     logits, distance, decay = decayed_logits(
         q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
     )
     _, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
     if CAUSAL:  # the weights of later keys are 0, but 0 times NaN is NaN
         dlogits = tl.where(rows[:, None] >= columns[None, :], dlogits, 0)
-        product = causal_dot(dlogits * decay, k_c, PRECISION)
+        product = causal_dot(dlogits * decay, k_c.to(wide), PRECISION)
     else:
-        product = tl.dot(dlogits * decay, k_c, input_precision=PRECISION)
+        product = tl.dot(dlogits * decay, k_c.to(wide), input_precision=PRECISION)
     finite = tl.where(logits == float('-inf'), 0, logits) * LN_2
     return dq_r + product, drate + tl.sum(distance * dlogits * finite, 1)
 
@@ -152,11 +152,11 @@ def query_gradients(
     wide = log_sums.dtype.element_ty
     b, head, rows, rate, scale = place(log_decay, H, K, BLOCK, wide)
     d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
-    q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K, wide)
-    y_r = load_block(y + b * y_b + head * y_h, rows, e, y_l, y_d, L, V, wide)
-    dy_r = load_block(dy + b * dy_b + head * dy_h, rows, e, dy_l, dy_d, L, V, wide)
+    q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K)
+    y_r = load_block(y + b * y_b + head * y_h, rows, e, y_l, y_d, L, V)
+    dy_r = load_block(dy + b * dy_b + head * dy_h, rows, e, dy_l, dy_d, L, V)
     log_sum = tl.load(log_sums + (b * H + head) * L + rows, rows < L, 0) * LOG2_E
-    dy_y = tl.sum(dy_r * y_r, 1)
+    dy_y = tl.sum(dy_r.to(wide) * y_r, 1)
     tl.store(along + (b * H + head) * L + rows, dy_y, rows < L)
     dq_r = tl.zeros((BLOCK, BLOCK_K), wide)
     drate = tl.zeros((BLOCK,), wide)
@@ -190,15 +190,15 @@ def key_gradients(
     wide = log_sums.dtype.element_ty
     b, head, columns, rate, scale = place(log_decay, H, K, BLOCK, wide)
     d, e = tl.arange(0, BLOCK_K), tl.arange(0, BLOCK_V)
-    k_c = load_block(k + b * k_b + head * k_h, columns, d, k_l, k_d, L, K, wide)
-    v_c = load_block(v + b * v_b + head * v_h, columns, e, v_l, v_d, L, V, wide)
+    k_c = load_block(k + b * k_b + head * k_h, columns, d, k_l, k_d, L, K)
+    v_c = load_block(v + b * v_b + head * v_h, columns, e, v_l, v_d, L, V)
     dk_c = tl.zeros((BLOCK, BLOCK_K), wide)
     dv_c = tl.zeros((BLOCK, BLOCK_V), wide)
     first = tl.program_id(0) * BLOCK if CAUSAL else 0
     for start in range(first, L, BLOCK):
         rows = start + tl.arange(0, BLOCK)
-        q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K, wide)
-        dy_r = load_block(dy + b * dy_b + head * dy_h, rows, e, dy_l, dy_d, L, V, wide)
+        q_r = load_block(q + b * q_b + head * q_h, rows, d, q_l, q_d, L, K)
+        dy_r = load_block(dy + b * dy_b + head * dy_h, rows, e, dy_l, dy_d, L, V)
         spot = (b * H + head) * L + rows
         log_sum = tl.load(log_sums + spot, rows < L, 0) * LOG2_E
         dy_y = tl.load(along + spot, rows < L, 0)
@@ -206,7 +206,7 @@ def key_gradients(
             q_r, k_c, rows, columns, rate, scale, L, CAUSAL, PRECISION
         )
         weights, dlogits = weight_gradients(logits, log_sum, v_c, dy_r, dy_y, PRECISION)
-        dv_c += tl.dot(tl.trans(weights), dy_r, input_precision=PRECISION)
-        dk_c += tl.dot(tl.trans(dlogits * decay), q_r, input_precision=PRECISION)
+        dv_c += tl.dot(tl.trans(weights), dy_r.to(wide), input_precision=PRECISION)
+        dk_c += tl.dot(tl.trans(dlogits * decay), q_r.to(wide), input_precision=PRECISION)
     store_block(dk + b * dk_b + head * dk_h, dk_c * scale, columns, d, dk_l, dk_d, L, K)
     store_block(dv + b * dv_b + head * dv_h, dv_c, columns, e, dv_l, dv_d, L, V)

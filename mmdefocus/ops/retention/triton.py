@@ -2,8 +2,9 @@
 
 Two passes each way: one carries the `(K, V)` states over the chunks, a block of the state a
 program, from the first to the last or, for their gradients, back; the other does the rest for all
-chunks at once. Products of 16-bit inputs are tf32, which holds them exactly; those of float32
-inputs are three products of tf32 parts. Sums are float32, or float64 for float64 values.
+chunks at once. Products of 16-bit inputs are exact, see `exact_dot`; those with a float32 number
+are tf32, and those of float32 inputs three products of tf32 parts. Sums are float32, or
+float64 for float64 values.
 """
 
 import torch

@@ -7,7 +7,7 @@ of the heads, `(H,)`; or, of TOKENS, its float64 sums over each chunk, `(B, H, c
 import triton
 import triton.language as tl
 
-from ..causal_triton import causal_dot
+from ..triton_products import causal_dot, exact_dot
 
 LOG2_E = tl.constexpr(1.4426950408889634)
 
@@ -121,11 +121,11 @@ def mix_chunks(
     read = tl.zeros((CHUNK, BLOCK_V), wide)
     for start in range(0, K, BLOCK_K):
         d = start + tl.arange(0, BLOCK_K)
-        q_c = tl.load(q + d[None, :] * q_d, (t < L)[:, None] & (d < K)[None, :], 0).to(wide)
-        k_c = tl.load(k + d[:, None] * k_d, (d < K)[:, None] & (t < L)[None, :], 0).to(wide)
+        q_c = tl.load(q + d[None, :] * q_d, (t < L)[:, None] & (d < K)[None, :], 0)
+        k_c = tl.load(k + d[:, None] * k_d, (d < K)[:, None] & (t < L)[None, :], 0)
         state = tl.load(states + d[:, None] * V, (d < K)[:, None] & (e < V)[None, :], 0)
-        products += tl.dot(q_c, k_c, input_precision=PRECISION)
-        read += tl.dot(q_c, state, input_precision=PRECISION)
+        products += exact_dot(q_c, k_c, wide, PRECISION)
+        read += tl.dot(q_c.to(wide), state, input_precision=PRECISION)
     ahead = i[None, :] - i[:, None] if REVERSE else i[:, None] - i[None, :]
     size = tl.minimum(CHUNK, L - chunk * CHUNK)
     entry, leave, _ = step_decays(log_decay, rate, size, place, wide, CHUNK, TOKENS)
@@ -172,14 +172,14 @@ def query_key_gradients(
     passed = tl.zeros((BLOCK_K,), wide)
     for start in range(0, V, BLOCK_V):
         e = start + tl.arange(0, BLOCK_V)
-        v_c = tl.load(v + e[:, None] * v_d, (e < V)[:, None] & (t < L)[None, :], 0).to(wide)
-        dy_c = tl.load(dy + e[None, :] * dy_d, (t < L)[:, None] & (e < V)[None, :], 0).to(wide)
+        v_c = tl.load(v + e[:, None] * v_d, (e < V)[:, None] & (t < L)[None, :], 0)
+        dy_c = tl.load(dy + e[None, :] * dy_d, (t < L)[:, None] & (e < V)[None, :], 0)
         inside = (e < V)[:, None] & (d < K)[None, :]
         state = tl.load(states + e[:, None], inside, 0)
         dstate = tl.load(dstates + e[:, None], inside, 0)
-        dproducts += tl.dot(dy_c, v_c, input_precision=PRECISION)
-        dq_c += tl.dot(dy_c, state, input_precision=PRECISION)
-        dk_c += tl.dot(tl.trans(v_c), dstate, input_precision=PRECISION)
+        dproducts += exact_dot(dy_c, v_c, wide, PRECISION)
+        dq_c += tl.dot(dy_c.to(wide), state, input_precision=PRECISION)
+        dk_c += tl.dot(tl.trans(v_c.to(wide)), dstate, input_precision=PRECISION)
         passed += tl.sum(state * dstate, 0)
     size = tl.minimum(CHUNK, L - chunk * CHUNK)
     ahead = i[:, None] - i[None, :]
@@ -190,10 +190,11 @@ def query_key_gradients(
     dk_c *= leave[:, None]
 
     place = b * q_b + head * q_h + t[:, None] * q_l + d[None, :] * q_d
-    q_c = tl.load(q + place, in_chunk, 0).to(wide)
+    q_c = tl.load(q + place, in_chunk, 0)
     place = b * k_b + head * k_h + t[:, None] * k_l + d[None, :] * k_d
-    k_c = tl.load(k + place, in_chunk, 0).to(wide)
-    products = tl.dot(q_c, tl.trans(k_c), input_precision=PRECISION)
+    k_c = tl.load(k + place, in_chunk, 0)
+    products = exact_dot(q_c, tl.trans(k_c), wide, PRECISION)
+    q_c, k_c = q_c.to(wide), k_c.to(wide)
     reads, writes = tl.sum(q_c * dq_c, 1), tl.sum(k_c * dk_c, 1)
     spot = ((b * chunks + chunk) * tl.num_programs(1) + tl.program_id(1)) * H + head
     if TOKENS:
