@@ -18,7 +18,7 @@ def test_the_table_is_that_of_what_it_is_made_from(tool):
     [
         ('defocus-mamba-base_8xb128_in1k', 'defocus-mamba'),
         ('deit-base_causal_8xb128_in1k', 'vit-causal'),
-        ('defocus-vit-base_noncausal_8xb128_in1k', None),
+        ('defocus-vit-base_noncausal_8xb128_in1k', 'defocus-vit-noncausal'),
         ('vit-large-p16_64xb64_in1k-384px', 'vit'),
         ('defocus-mamba-large_in21k-pre_32xb32_in1k-384px', 'defocus-mamba'),
     ],

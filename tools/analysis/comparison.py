@@ -32,6 +32,7 @@ HEADER = (
 )
 # on CIFAR-10, where the name is another
 MINIATURES = {
+    'defocus-vit noncausal': 'defocus-vit-noncausal',
     'retnet': 'retnet-fixed',
     'deit': 'vit-noncausal',
     'deit causal': 'vit-causal',
