@@ -1,6 +1,6 @@
 """Registers a function and its gradient as operators of torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -117,6 +117,12 @@ def custom_operator(
         return run_eagerly(*(float(x) if i in floats else x for i, x in enumerate(arguments)))
 
     return call
+
+
+def needs_backward(arguments: Iterable[object]) -> bool:
+    """Returns whether what is computed of these arguments can have a gradient."""
+    tensors = (x for x in arguments if isinstance(x, Tensor))
+    return torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
 
 
 def parameters_of(record: type) -> str:

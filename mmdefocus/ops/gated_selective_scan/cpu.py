@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from ..compiled.call import call
 from ..compiled.structs import PANEL, Sizes, StridedTensor, readable
-from ..custom_operator import custom_operator, parameters_of
+from ..custom_operator import custom_operator, needs_backward, parameters_of
 from ..numerics import empty_contiguous, wide_dtype
 from ..operator import Outputs
 from ..selective_scan.cpu import end_gradients
@@ -29,8 +28,7 @@ def cpu_gated_selective_scan(x: GatedScan) -> Outputs:
     wide = x._replace(u=u, delta=delta, A=A, B=B, C=C, D=D, z=z, delta_bias=delta_bias)
     if x.initial_state is not None:
         wide = wide._replace(initial_state=x.initial_state.to(dtype).contiguous())
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in wide.tensors().values())
-    out, final, _, _ = _scan(*wide, keep)
+    out, final, _, _ = _scan(*wide, needs_backward(wide))
     out = out.to(x.u.dtype)
     return out if x.initial_state is None else (out, final)
 

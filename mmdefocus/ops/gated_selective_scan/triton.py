@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..custom_operator import custom_operator, parameters_of
+from ..custom_operator import custom_operator, needs_backward, parameters_of
 from ..gated_group_rms_norm.triton import epilogue, epilogue_gradients
 from ..numerics import empty_contiguous, wide_dtype
 from ..operator import Outputs
-from ..selective_scan.triton import Scan, keeps, scan_gradients, scanned, scanned_outputs
+from ..selective_scan.triton import Scan, scan_gradients, scanned, scanned_outputs
 from .arguments import GatedScan
 
 
@@ -22,7 +22,7 @@ def triton_gated_selective_scan(x: GatedScan) -> Outputs:
     elif bias is not None:
         delta, bias = delta + bias.to(wide_dtype(delta.dtype)), None
     x = x._replace(delta=delta, delta_bias=bias, D=x.D.to(wide).contiguous())
-    out, final, _, _ = _scan(*x, keeps(x))
+    out, final, _, _ = _scan(*x, needs_backward(x))
     return out if x.initial_state is None else (out, final)
 
 

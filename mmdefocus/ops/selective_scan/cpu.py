@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..compiled.call import call
 from ..compiled.structs import Sizes, StridedTensor, readable
-from ..custom_operator import custom_operator
+from ..custom_operator import custom_operator, needs_backward
 from ..numerics import empty_by_token, empty_contiguous, wide_dtype
 from ..operator import Outputs
 
@@ -19,7 +19,7 @@ def cpu_selective_scan(
     if state is not None:
         state = state.to(dtype).contiguous()
     inputs = wide_u, delta, A.to(dtype).contiguous(), B, C, state
-    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
+    keep = needs_backward(inputs)
     y, final, _ = _scan(*inputs, keep)
     y = y.to(u.dtype)
     return y if state is None else (y, final)

@@ -13,7 +13,7 @@ import torch
 import triton
 from torch import Tensor
 
-from ..custom_operator import custom_operator, parameters_of
+from ..custom_operator import custom_operator, needs_backward, parameters_of
 from ..numerics import empty_by_token, wide_dtype
 from ..operator import Outputs
 from ..triton_support import cdiv
@@ -49,14 +49,8 @@ def triton_selective_scan(*arguments: Any) -> Outputs:
     x = Scan(*arguments)
     if x.bias is not None:
         x = x._replace(bias=x.bias.to(wide_dtype(x.u.dtype)).contiguous())
-    y, final, _ = _scan(*x, keeps(x))
+    y, final, _ = _scan(*x, needs_backward(x))
     return y if x.state is None else (y, final)
-
-
-def keeps(x: tuple[object, ...]) -> bool:
-    """Returns whether there will be a backward, for which states are kept."""
-    tensors = (field for field in x if isinstance(field, Tensor))
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
 
 
 def scanned(x: Scan, keep: bool) -> tuple[Tensor, Tensor, Tensor]:
